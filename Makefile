@@ -1,0 +1,48 @@
+# Two commands do all the set-up: `make demo` and `make test`. Both first make .venv.
+PYTHON ?= $(shell command -v python3.13 || command -v python3.12 || command -v python3.11 || command -v python3)
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
+PACKAGE := astro_assets tests bench
+
+.PHONY: demo test test-fast install check format lint types contracts ui clean
+
+demo: $(INSTALLED)
+	$(BIN)/astro-assets demo
+
+test: $(INSTALLED)
+	$(BIN)/pytest -n 2 -m "not gpu"
+
+test-fast: $(INSTALLED)
+	$(BIN)/pytest -n 2
+
+install: $(INSTALLED)
+
+$(INSTALLED): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+	  || { echo "Python 3.11 or newer is needed; $(PYTHON) is older. Give one with PYTHON=…"; exit 1; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
+	@touch $@
+
+check: lint types contracts test
+
+format: $(INSTALLED)
+	$(BIN)/ruff format $(PACKAGE)
+	$(BIN)/ruff check --fix $(PACKAGE)
+
+lint: $(INSTALLED)
+	$(BIN)/ruff format --check $(PACKAGE)
+	$(BIN)/ruff check $(PACKAGE)
+
+types: $(INSTALLED)
+	$(BIN)/mypy
+
+contracts: $(INSTALLED)
+	$(BIN)/lint-imports
+
+ui: $(INSTALLED)
+	$(BIN)/astro-assets ui
+
+clean:
+	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache

@@ -1,0 +1,222 @@
+"""Manifests: what was made, from what, and where it lies; and the store that keeps them.
+
+Two hashes, kept apart on purpose:
+
+- ``key``: sha256 over code version, parameters and the parents' fingerprints. Equal key, equal work:
+  the store re-uses it, also across releases.
+- ``fingerprint``: sha256 over the *content* made. It is the Dagster data version and what children
+  put into their keys, so work that came out the same stops a rebuild from spreading.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from astro_assets.artifacts import atomic, fingerprint
+from astro_assets.artifacts.home import Home
+from astro_assets.code_versions import CODE_VERSIONS
+from astro_assets.errors import DamagedArtifactError, MissingArtifactError
+
+
+@dataclass(frozen=True)
+class Built:
+    """What a stage hands back: content fingerprint, counts, files, facts."""
+
+    fingerprint: str
+    """sha256 of the content made."""
+    path: Path
+    """The folder or file that was made (absolute)."""
+    counts: dict[str, int] = field(default_factory=dict)
+    """Whole numbers with units in their names: papers, n_tokens, …"""
+    files: dict[str, str] = field(default_factory=dict)
+    """Path relative to ``path`` -> sha256, for every file that must be intact."""
+    facts: dict[str, Any] = field(default_factory=dict)
+    """Anything else worth keeping, as plain JSON values."""
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """One made thing and what it was made from."""
+
+    asset: str
+    release: str | None
+    """``YYYY-MM`` or None for unpartitioned assets."""
+    key: str
+    fingerprint: str
+    path: str
+    """Absolute, or relative to the home when it lies inside it."""
+    counts: dict[str, int]
+    files: dict[str, str]
+    facts: dict[str, Any]
+    parents: dict[str, str]
+    """Parent asset -> its fingerprint."""
+    parameters: dict[str, Any]
+    code_version: str
+    made_at: str
+    """UTC, ISO 8601; not part of any hash."""
+
+
+@dataclass(frozen=True)
+class Work:
+    """A piece of work to be done once: the identity an asset's result is re-used by."""
+
+    asset: str
+    release: str | None
+    parameters: Mapping[str, Any]
+    """Every setting that can change the content, plain JSON values."""
+    parents: Mapping[str, str]
+    """Parent asset -> fingerprint."""
+
+    @property
+    def key(self) -> str:
+        """Sha256 over code version, parameters and parents; the release is *not* in it."""
+        return fingerprint.of_value(
+            {
+                "asset": self.asset,
+                "code_version": CODE_VERSIONS[self.asset],
+                "parameters": dict(self.parameters),
+                "parents": dict(self.parents),
+            }
+        )
+
+
+class Store:
+    """The manifests of one home."""
+
+    def __init__(self, home: Home, *, now: Callable[[], datetime] = lambda: datetime.now(UTC)):
+        """Read and write manifests under ``home``; ``now`` is injected by tests."""
+        self.home, self._now = home, now
+
+    def path_of(self, manifest: Manifest) -> Path:
+        """Return the absolute path of what a manifest describes."""
+        return self.home.root / manifest.path
+
+    def find(self, asset: str, key: str) -> Manifest | None:
+        """Return the manifest of this piece of work if it was done before."""
+        return self._read(self.home.manifests / asset / f"{key}.json")
+
+    def current(self, asset: str, release: str | None) -> Manifest | None:
+        """Return what a release (or, with None, the home) presently holds of an asset."""
+        return self._read(self._pointer(asset, release))
+
+    def require(self, asset: str, release: str | None) -> Manifest:
+        """Return the current manifest or say which asset to materialise first.
+
+        Raises:
+            MissingArtifactError: it was never made, or its files are gone.
+        """
+        manifest = self.current(asset, release)
+        where = f"{asset}, release {release}" if release else asset
+        if manifest is None:
+            raise MissingArtifactError(
+                f"{where} has not been made in {self.home.root}.",
+                do=f"Materialise {where}, then run this again.",
+            )
+        if not self.path_of(manifest).exists():
+            raise MissingArtifactError(
+                f"{where}: {self.path_of(manifest)} is gone.",
+                do=f"Materialise {where} again.",
+            )
+        return manifest
+
+    def commit(self, work: Work, built: Built) -> Manifest:
+        """Record finished work durably and make it current; the files must be in place."""
+        manifest = Manifest(
+            asset=work.asset,
+            release=work.release,
+            key=work.key,
+            fingerprint=built.fingerprint,
+            path=self._relative(built.path),
+            counts=built.counts,
+            files=built.files,
+            facts=built.facts,
+            parents=dict(work.parents),
+            parameters=dict(work.parameters),
+            code_version=CODE_VERSIONS[work.asset],
+            made_at=self._now().isoformat(timespec="seconds"),
+        )
+        self._write(self.home.manifests / work.asset / f"{work.key}.json", manifest)
+        self.point(manifest, work.release)
+        return manifest
+
+    def point(self, manifest: Manifest, release: str | None) -> Manifest:
+        """Make a manifest the current one of a release."""
+        manifest = replace(manifest, release=release)
+        self._write(self._pointer(manifest.asset, release), manifest)
+        return manifest
+
+    def verify(self, manifest: Manifest) -> None:
+        """Compare every guarded file with its checksum.
+
+        Raises:
+            DamagedArtifactError: a file is missing or its bytes changed.
+        """
+        folder = self.path_of(manifest)
+        where = f"{manifest.asset}, release {manifest.release}" if manifest.release else manifest.asset
+        for name, expected in manifest.files.items():
+            path = folder / name if folder.is_dir() else folder
+            if not path.is_file():
+                raise DamagedArtifactError(
+                    f"{where}: {path} is missing.", do=f"Materialise {where} again."
+                )
+            found = fingerprint.of_file(path)
+            if found != expected:
+                raise DamagedArtifactError(
+                    f"{where}: {path} has sha256 {found[:12]}….",
+                    expected=f"{expected[:12]}…, as when it was made.",
+                    do=f"Materialise {where} again; the damaged file will be replaced.",
+                )
+
+    def is_intact(self, manifest: Manifest) -> bool:
+        """Tell whether everything a manifest guards is still there, byte for byte."""
+        if not self.path_of(manifest).exists():
+            return False
+        try:
+            self.verify(manifest)
+        except DamagedArtifactError:
+            return False
+        return True
+
+    def _pointer(self, asset: str, release: str | None) -> Path:
+        return self.home.releases / (release or "all") / f"{asset}.json"
+
+    def _relative(self, path: Path) -> str:
+        if path.is_relative_to(self.home.root):
+            return path.relative_to(self.home.root).as_posix()
+        return path.as_posix()
+
+    @staticmethod
+    def _read(path: Path) -> Manifest | None:
+        if not path.is_file():
+            return None
+        try:
+            return Manifest(**json.loads(path.read_bytes()))
+        except (ValueError, TypeError) as error:
+            raise DamagedArtifactError(
+                f"{path} is not a manifest ({error}).",
+                do="Remove that file and materialise the asset again.",
+            ) from error
+
+    @staticmethod
+    def _write(path: Path, manifest: Manifest) -> None:
+        text = json.dumps(asdict(manifest), indent=1, sort_keys=True, allow_nan=False)
+        atomic.write_text(path, text + "\n", durable=True)
+
+
+def make_or_reuse(
+    store: Store, work: Work, build: Callable[[], Built], *, force: bool = False
+) -> tuple[Manifest, bool]:
+    """Return (manifest, reused): re-use equal, intact work or do it and commit it.
+
+    Work is re-used across releases: the key does not hold the release. ``force`` does it anyway.
+    """
+    if not force:
+        known = store.find(work.asset, work.key)
+        if known is not None and store.is_intact(known):
+            return store.point(known, work.release), True
+    return store.commit(work, build()), False

@@ -1,0 +1,240 @@
+"""The ``astro-assets`` command: flags in, one call each, named errors out without a traceback."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable
+from datetime import UTC, datetime
+from functools import wraps
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+
+from astro_assets.errors import AstroError
+from astro_assets.settings import Settings, load_settings, origin_of
+
+app = typer.Typer(
+    help="Keep a language model of astronomy fresh: arXiv in, a promoted model out.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+)
+models_app = typer.Typer(help="Look the model registry up.", no_args_is_help=True)
+app.add_typer(models_app, name="models")
+
+_OUT = Console()
+_ERR = Console(stderr=True)
+
+
+def _named_errors(command: Callable[..., Any]) -> Callable[..., Any]:
+    """End with the error's own text and exit code 2, without a traceback."""
+
+    @wraps(command)
+    def guarded(*args: Any, **kwargs: Any) -> Any:
+        try:
+            return command(*args, **kwargs)
+        except AstroError as error:
+            _ERR.print(f"[bold red]error[/] {escape(str(error))}", highlight=False, soft_wrap=True)
+            raise typer.Exit(2) from None
+
+    return guarded
+
+
+Release = Annotated[str | None, typer.Option(help="Release month YYYY-MM; the newest that ended.")]
+Snapshot = Annotated[str | None, typer.Option(help="Snapshot file, or synthetic:N.")]
+RecipeName = Annotated[str | None, typer.Option("--recipe", help="Bundled recipe or a YAML path.")]
+Base = Annotated[str | None, typer.Option(help="scratch, a model folder, or a Hugging Face id.")]
+Select = Annotated[str | None, typer.Option(help="Only these assets, comma-separated.")]
+Force = Annotated[bool, typer.Option("--force", help="Make again what is unchanged.")]
+Rebase = Annotated[bool, typer.Option("--rebase", help="Bind the release to this snapshot.")]
+RebuildBase = Annotated[bool, typer.Option("--rebuild-base", help="Pretrain scratch again.")]
+AsJson = Annotated[bool, typer.Option("--json", help="One JSON object on stdout, nothing else.")]
+
+
+@app.command()
+@_named_errors
+def run(
+    release: Release = None,
+    snapshot: Snapshot = None,
+    recipe: RecipeName = None,
+    base: Base = None,
+    select: Select = None,
+    force: Force = False,
+    rebase: Rebase = False,
+    rebuild_base: RebuildBase = False,
+    as_json: AsJson = False,
+) -> None:
+    """Materialise a release through Dagster: from the snapshot to the page."""
+    flags = {
+        "snapshot": snapshot,
+        "recipe": recipe,
+        "base_model": base,
+        "force": force or None,
+        "rebase": rebase or None,
+        "rebuild_base": rebuild_base or None,
+    }
+    _run(release, flags, select, as_json=as_json)
+
+
+@app.command()
+@_named_errors
+def demo(force: Force = False, as_json: AsJson = False) -> None:
+    """Run the whole chain on generated records with the smoke recipe: no network, no GPU."""
+    default = Settings.model_fields["snapshot"].default
+    flags = {"snapshot": default, "recipe": "smoke", "base_model": "scratch"}
+    _run(None, flags | {"force": force or None}, None, as_json=as_json)
+
+
+def _run(
+    release: str | None, flags: dict[str, Any], select: str | None, *, as_json: bool
+) -> None:
+    from astro_assets.console import outcome
+    from astro_assets.console.display import open_display
+    from astro_assets.console.run import Request
+    from astro_assets.console.run import run as start
+
+    chosen = tuple(name.strip() for name in (select or "").split(",") if name.strip())
+    try:
+        with open_display(_ERR) as display:
+            ended = start(Request(release, chosen, flags), display, now=datetime.now(UTC))
+    except AstroError as error:
+        if as_json:
+            sys.stdout.write(json.dumps(outcome.empty(release, str(error))) + "\n")
+        raise
+    told = outcome.as_json(ended)
+    if as_json:
+        sys.stdout.write(json.dumps(told, allow_nan=False) + "\n")
+        for message in ended.errors:
+            _ERR.print(f"failed {escape(message)}", highlight=False, soft_wrap=True)
+    else:
+        outcome.show(ended, told, _OUT)
+    if not ended.success:
+        raise typer.Exit(1)
+
+
+@app.command()
+@_named_errors
+def ui(
+    port: Annotated[int, typer.Option(help="Port of the Dagster UI.")] = 3000,
+    mlflow_port: Annotated[int, typer.Option(help="Port of the MLflow UI.")] = 5000,
+) -> None:
+    """Serve Dagster's UI, its daemon and MLflow's UI over the home; one Ctrl-C ends all."""
+    from astro_assets.console.services import serve
+
+    settings = load_settings()
+    code = serve(
+        settings,
+        port=port,
+        mlflow_port=mlflow_port,
+        say=lambda line: _OUT.print(line, highlight=False, soft_wrap=True),
+    )
+    raise typer.Exit(code)
+
+
+@app.command()
+@_named_errors
+def settings() -> None:
+    """Show every setting, its value, and where the value came from."""
+    from rich.table import Table
+
+    values = load_settings()
+    table = Table("setting", "value", "from", "what it is", box=None, pad_edge=False)
+    for name, field in Settings.model_fields.items():
+        table.add_row(
+            name,
+            escape(str(getattr(values, name)) or "–"),
+            origin_of(values, name, {}),
+            escape(field.description or ""),
+        )
+    _OUT.print(table)
+
+
+@app.command()
+@_named_errors
+def complete(
+    text: Annotated[str, typer.Argument(help="The beginning of an abstract.")],
+    alias: Annotated[str, typer.Option(help="Which model: an alias or a version.")] = "champion",
+    max_new_tokens: Annotated[int, typer.Option(min=1, max=1024)] = 128,
+    temperature: Annotated[float, typer.Option(min=0.0, max=5.0)] = 0.3,
+    seed: Annotated[int, typer.Option(min=0)] = 0,
+) -> None:
+    """Continue an abstract with the champion."""
+    from astro_assets.registry.serving import continue_text
+
+    values = load_settings()
+    told = continue_text(
+        _tracking(values),
+        values.model_name,
+        alias,
+        text,
+        max_new_tokens=max_new_tokens,
+        temperature=temperature,
+        seed=seed,
+    )
+    _OUT.print(escape(text) + escape(told), highlight=False, soft_wrap=True)
+
+
+@models_app.command("list")
+@_named_errors
+def models_list() -> None:
+    """List every registered model with its versions and aliases."""
+    from astro_assets.registry.versions import list_models
+
+    found = list_models(_tracking(load_settings()))
+    if not found:
+        _OUT.print("No model is registered yet. `astro-assets demo` makes one.")
+    for model in found:
+        _print_versions(model.name, model.versions)
+
+
+@models_app.command("show")
+@_named_errors
+def models_show(
+    name: Annotated[str | None, typer.Argument(help="Registered name; the project's own.")] = None,
+) -> None:
+    """Show one registered model: versions, aliases, and what each was made from."""
+    from astro_assets.registry.versions import show_model
+
+    values = load_settings()
+    model = show_model(_tracking(values), name or values.model_name)
+    _print_versions(model.name, model.versions)
+    for version in model.versions:
+        _OUT.print(f"\n[bold]version {version.version}[/]")
+        for tag, value in sorted(version.tags.items()):
+            _OUT.print(f"  {escape(tag)}: {escape(value)}", highlight=False, soft_wrap=True)
+
+
+def _print_versions(name: str, versions: Any) -> None:
+    from rich.table import Table
+
+    table = Table("model", "version", "aliases", "release", "made", box=None, pad_edge=False)
+    for version in versions:
+        made = datetime.fromtimestamp(version.created_at_ms / 1000, UTC)
+        table.add_row(
+            escape(name),
+            str(version.version),
+            escape(", ".join(version.aliases) or "–"),
+            escape(version.tags.get("release", "–")),
+            f"{made:%Y-%m-%d %H:%M}",
+        )
+    _OUT.print(table)
+
+
+def _tracking(values: Settings) -> Any:
+    from astro_assets.artifacts.home import Home
+    from astro_assets.registry.tracking import Tracking
+
+    local = values.tracking_uri.startswith("sqlite:")
+    return Tracking(values.tracking_uri, Home(values.home).mlflow_artifacts if local else None)
+
+
+def main() -> None:
+    """Run the command."""
+    app()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,206 @@
+"""Reports: base, tuned and the present champion on the same held-out papers."""
+
+from typing import Any
+
+import dagster as dg
+
+from astro_assets.artifacts.manifest import Manifest
+from astro_assets.defs.adapter import materialise, progress_of, tracking_of, unit, workspace_of
+from astro_assets.defs.resources import Workspace
+from astro_assets.defs.verdicts import shard_paths
+
+
+def handles(workspace: Workspace, release: str) -> dict[str, Any]:
+    """Return the handles ``base`` and ``tuned`` of a release; the base is held as in training."""
+    from astro_assets.models.handle import ModelHandle
+
+    store = workspace.store
+    base, tuned = store.require("base_model", None), store.require("lora_checkpoint", release)
+    folder, quantisation = store.path_of(base), tuned.facts.get("quantisation")
+    return {
+        "base": ModelHandle("base", folder, None, base.fingerprint, quantisation),
+        "tuned": ModelHandle(
+            "tuned", folder, store.path_of(tuned), tuned.fingerprint, quantisation
+        ),
+    }
+
+
+def test_texts(workspace: Workspace, table: Manifest) -> Any:
+    """Return a table's test papers in hash order: the first n are a fixed random sample."""
+    from astro_assets.corpus.texts import in_hash_order, read_texts
+
+    return in_hash_order(read_texts(shard_paths(workspace.store, table), side="test"))
+
+
+@unit(
+    group="evaluation",
+    kinds={"pytorch", "polars"},
+    deps=["lora_checkpoint", "base_model", "token_blocks", "astro_ph_papers", "general_papers"],
+    pool="gpu",
+)
+def perplexity_report(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
+    """Held-out perplexity and bits per byte of base, tuned and champion, on astro and on general.
+
+    Per document (fresh [BOS], text tokens only) and over packed blocks as the paper has it; all
+    token-weighted. A champion that is this very adapter is compared with its predecessor.
+    """
+    from astro_assets.corpus.streams import open_blocks
+    from astro_assets.evaluation.perplexity_report import build_perplexity_report
+    from astro_assets.registry.champion import opponent_of
+
+    workspace, release = workspace_of(context), context.partition_key
+    store, settings = workspace.store, workspace.settings
+    astro, general, tokens, tuned = (
+        store.require(name, release)
+        for name in ("astro_ph_papers", "general_papers", "token_blocks", "lora_checkpoint")
+    )
+    models = handles(workspace, release)
+    champion = opponent_of(
+        tracking_of(workspace),
+        settings.model_name,
+        tuned.fingerprint,
+        ledger_path=workspace.home.ledger,
+        download_to=workspace.home.bases / "downloaded",
+        afresh=settings.force,
+    )
+    if champion is not None:
+        models["champion"] = champion
+    return materialise(
+        context,
+        parents=[tuned, store.require("base_model", None), astro, general, tokens],
+        parameters={
+            "max_tokens": settings.max_eval_tokens,
+            "champion": champion.digest if champion else None,
+            "max_forgetting": settings.max_forgetting,
+        },
+        build=lambda key: build_perplexity_report(
+            models,
+            texts={"astro": test_texts(workspace, astro), "general": test_texts(workspace, general)},
+            blocks={
+                field: open_blocks(tokens.facts, store.path_of(tokens), field=field, side="test")
+                for field in ("astro", "general")
+            },
+            max_tokens=settings.max_eval_tokens,
+            out=workspace.home.evaluations / f"perplexity-{key}",
+            progress=progress_of(context),
+        ),
+    )
+
+
+@unit(
+    group="evaluation",
+    kinds={"pytorch", "numpy"},
+    deps=["lora_checkpoint", "base_model", "astro_ph_papers"],
+    pool="gpu",
+)
+def embeddings(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
+    """Vectors of fixed test abstracts: base, tuned, and a baseline encoder.
+
+    The mean of the last hidden states over all tokens but [BOS], as in the paper (section 3.3).
+    """
+    from astro_assets.evaluation.embeddings import build_embeddings
+
+    workspace, release = workspace_of(context), context.partition_key
+    store, settings = workspace.store, workspace.settings
+    astro = store.require("astro_ph_papers", release)
+    parameters = {
+        "n_abstracts": settings.embedding_abstracts,
+        "baseline": settings.baseline_encoder,
+    }
+    return materialise(
+        context,
+        parents=[
+            store.require("lora_checkpoint", release), store.require("base_model", None), astro
+        ],
+        parameters=parameters,
+        build=lambda key: build_embeddings(
+            handles(workspace, release),
+            test_texts(workspace, astro),
+            baseline=settings.baseline_encoder or None,
+            n_abstracts=settings.embedding_abstracts,
+            out=workspace.home.evaluations / f"embeddings-{key}",
+            progress=progress_of(context),
+        ),
+    )
+
+
+@unit(group="evaluation", kinds={"numpy"}, deps=["embeddings", "astro_ph_papers"])
+def embedding_report(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
+    """Pairwise similarities against a baseline encoder (the paper's figure 3) and retrieval quality."""
+    from astro_assets.evaluation.similarity import build_embedding_report
+
+    workspace, release = workspace_of(context), context.partition_key
+    vectors = workspace.store.require("embeddings", release)
+    return materialise(
+        context,
+        parents=[vectors],
+        parameters={},
+        build=lambda key: build_embedding_report(
+            workspace.store.path_of(vectors),
+            out=workspace.home.evaluations / f"similarity-{key}",
+            progress=progress_of(context),
+        ),
+    )
+
+
+@unit(
+    group="evaluation",
+    kinds={"pytorch"},
+    deps=["lora_checkpoint", "base_model", "astro_ph_papers"],
+    pool="gpu",
+)
+def completion_report(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
+    """The first sentence of fixed test abstracts continued by base and tuned (the paper's figure 2)."""
+    from astro_assets.evaluation.completions import build_completion_report
+
+    workspace, release = workspace_of(context), context.partition_key
+    store, settings = workspace.store, workspace.settings
+    astro = store.require("astro_ph_papers", release)
+    parameters = {
+        "n_abstracts": settings.completion_abstracts,
+        "temperature": 0.3,
+        "max_new_tokens": settings.max_new_tokens,
+        "seed": 0,
+    }
+    return materialise(
+        context,
+        parents=[
+            store.require("lora_checkpoint", release), store.require("base_model", None), astro
+        ],
+        parameters=parameters,
+        build=lambda key: build_completion_report(
+            handles(workspace, release),
+            test_texts(workspace, astro),
+            **parameters,
+            out=workspace.home.evaluations / f"completions-{key}",
+            progress=progress_of(context),
+        ),
+    )
+
+
+@unit(
+    group="evaluation", kinds={"pytorch"}, deps=["lora_checkpoint", "base_model"], pool="gpu"
+)
+def knowledge_report(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
+    """Multiple-choice astronomy questions by log-likelihood, tuned against base.
+
+    The published model read better and knew less than its base (arXiv:2409.19750): promotion asks.
+    """
+    from astro_assets.artifacts.fingerprint import of_file
+    from astro_assets.evaluation.knowledge import build_knowledge_report, questions_path
+
+    workspace, release = workspace_of(context), context.partition_key
+    store, settings = workspace.store, workspace.settings
+    questions = questions_path(settings.questions)
+    return materialise(
+        context,
+        parents=[store.require("lora_checkpoint", release), store.require("base_model", None)],
+        parameters={"questions": of_file(questions), "margin": settings.knowledge_margin},
+        build=lambda key: build_knowledge_report(
+            handles(workspace, release),
+            questions,
+            margin=settings.knowledge_margin,
+            out=workspace.home.evaluations / f"knowledge-{key}",
+            progress=progress_of(context),
+        ),
+    )

@@ -1,0 +1,61 @@
+"""arXiv in: the snapshot, and the windows harvested since."""
+
+from datetime import date
+
+import dagster as dg
+
+from astro_assets.defs.adapter import materialise, progress_of, unit, workspace_of
+from astro_assets.defs.resources import now
+from astro_assets.months import Month, newest_ended
+
+
+@unit(group="ingest", kinds={"file", "json"}, deps=[], partitioned=False)
+def arxiv_snapshot(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
+    """The raw arXiv metadata snapshot: Kaggle's file, zipped or not, or the bundled generator.
+
+    Read where it lies and never unpacked. Its digest names everything that is made from it.
+    """
+    from astro_assets.artifacts.fingerprint import of_file
+    from astro_assets.ingest.snapshot import inspect_snapshot, locate_snapshot
+
+    workspace, progress = workspace_of(context), progress_of(context)
+    source, until = workspace.settings.snapshot, newest_ended(now())
+    path = locate_snapshot(source, workspace.home, until=until, progress=progress)
+    return materialise(
+        context,
+        parents=[],
+        parameters={"path": str(path), "sha256": of_file(path)},
+        build=lambda _key: inspect_snapshot(
+            source, workspace.home, until=until, progress=progress
+        ),
+    )
+
+
+@unit(group="ingest", kinds={"xml"}, deps=["arxiv_snapshot"])
+def arxiv_updates(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
+    """Raw OAI-PMH pages of what arXiv added or changed since the snapshot, window by window.
+
+    Windows run from the month of the snapshot's vintage to the release; missing ones are harvested
+    first. A local file or the generator is not harvested for unless ASTRO_HARVEST=on.
+    """
+    from astro_assets.ingest.windows import build_updates, network_harvest
+
+    workspace, settings = workspace_of(context), workspace_of(context).settings
+    snapshot = workspace.store.require("arxiv_snapshot", None)
+    asked = settings.harvest == "on" or (
+        settings.harvest == "auto" and snapshot.facts["origin"] in {"kaggle", "oai"}
+    )
+    harvest = network_harvest(settings.oai_url, settings.contact, progress_of(context))
+    updates = build_updates(
+        date.fromisoformat(snapshot.facts["vintage"]),
+        Month.parse(context.partition_key),
+        workspace.home.windows,
+        harvest=harvest if asked else None,
+    )
+    # What is held decides what is made from it, so the content is its own key.
+    return materialise(
+        context,
+        parents=[],
+        parameters={"windows": updates.fingerprint, **updates.facts},
+        build=lambda _key: updates,
+    )

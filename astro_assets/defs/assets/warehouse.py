@@ -1,0 +1,148 @@
+"""Papers: the snapshot through DuckDB once, then the tables of each release."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+import dagster as dg
+
+from astro_assets.artifacts.manifest import Built, Manifest
+from astro_assets.defs.adapter import keep, materialise, progress_of, result, unit, workspace_of
+from astro_assets.defs.metadata import column_schema
+from astro_assets.defs.resources import Workspace
+from astro_assets.defs.verdicts import shard_paths
+from astro_assets.months import Month
+
+@unit(group="warehouse", kinds={"duckdb", "parquet"}, deps=["arxiv_snapshot"], partitioned=False)
+def snapshot_papers(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
+    """The snapshot through DuckDB once: astro-ph papers and the general sample by submission month."""
+    from astro_assets.ingest.snapshot import read_batches
+    from astro_assets.warehouse.papers import build_snapshot_papers
+    from astro_assets.warehouse.sides import SPLIT_SALT, choose_general_share
+
+    workspace, progress = workspace_of(context), progress_of(context)
+    snapshot = workspace.store.require("arxiv_snapshot", None)
+    share = choose_general_share(
+        workspace.settings.general_share,
+        n_records=snapshot.counts["n_records"],
+        previous=workspace.store.current("snapshot_papers", None),
+    )
+    return materialise(
+        context,
+        parents=[snapshot],
+        parameters={"general_share": share, "salt": SPLIT_SALT},
+        build=lambda key: build_snapshot_papers(
+            read_batches(workspace.store.path_of(snapshot), progress=progress),
+            workspace.home.papers / "snapshot" / key,
+            general_share=share,
+            salt=SPLIT_SALT,
+            progress=progress,
+        ),
+    )
+
+
+@unit(
+    group="warehouse",
+    kinds={"duckdb", "parquet", "sql"},
+    deps=["snapshot_papers", "arxiv_updates"],
+)
+def astro_ph_papers(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
+    """Every paper of the release with an astro-ph category; what no model may read is marked, not lost.
+
+    ``excluded_because`` says withdrawn, empty_abstract, duplicate_text or copy_of_test; ``side`` says
+    train or test, by a hash of the id alone.
+    """
+    from astro_assets.warehouse.binding import bind
+
+    workspace, settings = workspace_of(context), workspace_of(context).settings
+    bound = bind(
+        workspace.store,
+        context.partition_key,
+        rebase=settings.rebase,
+        snapshot_given=workspace.snapshot_given,
+    )
+    if not bound.is_present:
+        context.log.warning("This release stays with the older snapshot it is bound to.")
+    updates = workspace.store.require("arxiv_updates", context.partition_key)
+
+    def build(_key: str) -> Built:
+        built = _release_table(context, workspace, bound.papers, updates)
+        return replace(
+            built,
+            facts=built.facts
+            | bound.facts()
+            | {
+                "text_vintage": updates.facts["text_vintage"],
+                "updates_through": updates.facts["updates_through"],
+            },
+        )
+
+    return _table_result(
+        context, [bound.papers, updates], {"category_rule": settings.category_rule}, build
+    )
+
+
+@unit(
+    group="warehouse",
+    kinds={"duckdb", "parquet", "sql"},
+    deps=["snapshot_papers", "arxiv_updates", "astro_ph_papers"],
+)
+def general_papers(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
+    """A sample of the papers without any astro-ph category: forgetting is measured on its test side.
+
+    Made from the snapshot that astro_ph_papers of the same release is bound to.
+    """
+    workspace, settings = workspace_of(context), workspace_of(context).settings
+    release = context.partition_key
+    astro = workspace.store.require("astro_ph_papers", release)
+    updates = workspace.store.require("arxiv_updates", release)
+    papers = workspace.store.find("snapshot_papers", astro.facts["snapshot_papers_key"])
+    papers = papers or workspace.store.require("snapshot_papers", None)
+    return _table_result(
+        context,
+        [papers, updates],
+        {"category_rule": settings.category_rule},
+        lambda _key: _release_table(context, workspace, papers, updates),
+    )
+
+
+def _release_table(
+    context: dg.AssetExecutionContext, workspace: Workspace, papers: Manifest, updates: Manifest
+) -> Built:
+    from astro_assets.warehouse.papers import Rules, build_release_table
+
+    table = context.asset_key.to_user_string()
+    return build_release_table(
+        table,
+        shard_paths(workspace.store, papers),
+        _windows(workspace, updates),
+        release=Month.parse(context.partition_key),
+        out=workspace.home.papers / table,
+        rules=Rules(
+            salt=papers.parameters["salt"],
+            general_share=papers.parameters["general_share"],
+            category_rule=workspace.settings.category_rule,
+        ),
+        progress=progress_of(context),
+    )
+
+
+def _windows(workspace: Workspace, updates: Manifest) -> list[Iterator[Any]]:
+    from astro_assets.ingest.oai import read_window
+
+    folder = workspace.store.path_of(updates)
+    return [read_window(folder / window) for window in updates.facts["windows"]]
+
+
+def _table_result(
+    context: dg.AssetExecutionContext,
+    parents: list[Manifest],
+    parameters: dict[str, Any],
+    build: Any,
+) -> dg.MaterializeResult:
+    from astro_assets.warehouse.contracts import CONTRACTS
+
+    manifest, reused = keep(context, parents=parents, parameters=parameters, build=build)
+    return result(
+        context, manifest, reused=reused, **column_schema(CONTRACTS[manifest.asset].columns)
+    )

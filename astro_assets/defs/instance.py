@@ -1,0 +1,48 @@
+"""The Dagster home: its dagster.yaml, and tidying up after runs whose process was killed."""
+
+from __future__ import annotations
+
+import dagster as dg
+import yaml
+
+from astro_assets.artifacts import atomic
+from astro_assets.artifacts.home import Home
+
+CONFIG = {
+    # Nothing leaves the machine, and no dialog greets the person.
+    "telemetry": {"enabled": False},
+    "nux": {"enabled": False},
+    # One run writes to a home at a time; the others wait in the queue.
+    "concurrency": {
+        "runs": {"max_concurrent_runs": 1},
+        "pools": {"default_limit": 1, "granularity": "op"},
+    },
+    # A run that was killed is found out, and the pool slots it held are freed.
+    "run_monitoring": {"enabled": True, "free_slots_after_run_end_seconds": 30},
+}
+
+
+def prepare(home: Home) -> None:
+    """Write the home's dagster.yaml unless a person has put one there."""
+    path = home.dagster / "dagster.yaml"
+    if not path.is_file():
+        text = "# Written once; change it as you like.\n" + yaml.safe_dump(CONFIG, sort_keys=False)
+        atomic.write_text(path, text)
+
+
+def open_instance(home: Home) -> dg.DagsterInstance:
+    """Return the home's Dagster instance, made if it is not there."""
+    prepare(home)
+    return dg.DagsterInstance.from_config(str(home.dagster))
+
+
+def tidy(instance: dg.DagsterInstance) -> list[str]:
+    """Mark runs whose process is gone as failed and free their pool slots; return their ids.
+
+    Only for a caller that holds the home's lock: then no run can be at work.
+    """
+    lost = instance.get_runs(dg.RunsFilter(statuses=[dg.DagsterRunStatus.STARTED]))
+    for run in lost:
+        instance.report_run_failed(run, "The process of this run ended without a word.")
+        instance.event_log_storage.free_concurrency_slots_for_run(run.run_id)
+    return [run.run_id for run in lost]

@@ -1,0 +1,139 @@
+"""Log-likelihoods: how probable a model finds given tokens, in nats, exact in float32.
+
+The one place of evaluation that runs a forward pass for likelihoods. Which tokens stand in a sequence
+and which of them count is the caller's business (perplexity, knowledge).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch.nn.functional import cross_entropy
+
+from astro_assets.errors import BadModelError
+from astro_assets.evaluation.samples import token_budget_batches
+
+TOKEN_BUDGET = 8_192
+"""Tokens per batch, padding included."""
+_LOGITS_IN_MEMORY = 1 << 24
+"""Logits held at a time (64 MiB in float32): full logits of a batch would be gigabytes at 32,000
+pieces."""
+
+Advance = Callable[[float], None]
+
+
+@dataclass(frozen=True)
+class CausalParts:
+    """A causal language model, taken apart so that logits can be made a few positions at a time."""
+
+    body: Any
+    """ids (n, length) -> last hidden states (n, length, d), after the final norm."""
+    head: Any
+    """Hidden states (m, d) -> logits (m, vocabulary)."""
+    device: torch.device
+    n_vocab: int
+    max_positions: int
+
+    @classmethod
+    def of(cls, model: Any) -> CausalParts:
+        """Take apart a transformers causal language model, bare or with a peft adapter in it."""
+        causal = model.get_base_model() if hasattr(model, "peft_config") else model
+        return cls(
+            body=causal.base_model,
+            head=causal.get_output_embeddings(),
+            device=next(causal.parameters()).device,
+            n_vocab=int(causal.config.vocab_size),
+            max_positions=int(causal.config.max_position_embeddings),
+        )
+
+    def hidden(self, sequences: Sequence[Sequence[int]]) -> torch.Tensor:
+        """Return last hidden states (n, longest, d); rows beyond a sequence's end mean nothing.
+
+        Padding stands on the right, where causal attention never looks, so it needs no mask and
+        cannot change a real position.
+        """
+        ids = np.zeros((len(sequences), max(map(len, sequences))), dtype=np.int64)
+        for row, sequence in zip(ids, sequences, strict=True):
+            row[: len(sequence)] = sequence
+        on_device = torch.from_numpy(ids).to(self.device)
+        states: torch.Tensor = self.body(input_ids=on_device, use_cache=False).last_hidden_state
+        return states
+
+
+def score_sequences(
+    model: Any,
+    sequences: Sequence[Sequence[int]],
+    first_scored: Sequence[int],
+    *,
+    token_budget: int = TOKEN_BUDGET,
+    advance: Advance = lambda _n: None,
+) -> NDArray[np.float64]:
+    """Return the negative log-likelihood in nats of each sequence's scored tokens, summed.
+
+    Args:
+        model: A transformers causal language model in eval mode.
+        sequences: Token ids, each at most as long as the model's context.
+        first_scored: Per sequence the first position that counts, at least 1; all later ones count.
+        token_budget: Tokens per batch; changes speed and memory, not the result (to 1e-5).
+        advance: Told the number of tokens read.
+
+    Returns:
+        (n,) float64. -sum_t log p(x_t | x_<t) over the scored positions t.
+
+    Raises:
+        BadModelError: the model gives no finite likelihood, or its logits are more than a head on
+            its hidden states.
+    """
+    parts = CausalParts.of(model)
+    nll_nats = np.zeros(len(sequences), dtype=np.float64)
+    with torch.inference_mode():
+        if sequences:
+            _check_head(model, parts, sequences[0][:8])
+        for batch in token_budget_batches([len(s) for s in sequences], token_budget):
+            chosen = [sequences[i] for i in batch]
+            nll_nats[batch] = _batch_nll(parts, chosen, [first_scored[i] for i in batch])
+            advance(sum(map(len, chosen)))
+    if not np.isfinite(nll_nats).all():
+        raise BadModelError(
+            f"The model gives no finite likelihood for {int((~np.isfinite(nll_nats)).sum())} of "
+            f"{len(sequences)} texts.",
+            expected="finite log-probabilities.",
+            do="Look at its learning curve: weights that have become NaN or infinite do this.",
+        )
+    return nll_nats
+
+
+def _batch_nll(
+    parts: CausalParts, sequences: Sequence[Sequence[int]], first_scored: Sequence[int]
+) -> NDArray[np.float64]:
+    """Return (n,) sums for one batch, logits made for scored positions only and in chunks."""
+    hidden = parts.hidden(sequences)
+    counts = [len(s) - first for s, first in zip(sequences, first_scored, strict=True)]
+    rows = np.repeat(np.arange(len(sequences)), counts)
+    columns = np.concatenate([np.arange(f, len(s)) for s, f in zip(sequences, first_scored)])
+    targets = np.concatenate([np.asarray(s[f:]) for s, f in zip(sequences, first_scored)])
+    nll = np.zeros(len(rows), dtype=np.float64)
+    step = max(1, _LOGITS_IN_MEMORY // parts.n_vocab)
+    for begin in range(0, len(rows), step):
+        part = slice(begin, begin + step)
+        logits = parts.head(hidden[rows[part], columns[part] - 1]).float()
+        wanted = torch.from_numpy(targets[part].astype(np.int64)).to(logits.device)
+        nll[part] = cross_entropy(logits, wanted, reduction="none").double().cpu().numpy()
+    return np.bincount(rows, weights=nll, minlength=len(sequences))
+
+
+def _check_head(model: Any, parts: CausalParts, ids: Sequence[int]) -> None:
+    """Refuse a model whose logits are scaled or capped after the head: our sums would be wrong."""
+    own = model(input_ids=torch.tensor([list(ids)], device=parts.device)).logits.float()
+    ours = parts.head(parts.hidden([ids])).float()
+    if not torch.allclose(own, ours, rtol=1e-2, atol=1e-2, equal_nan=True):
+        raise BadModelError(
+            "The model changes its logits after its output layer.",
+            expected="logits that are the output layer on the last hidden states.",
+            do="Use a base without logit scaling or soft-capping.",
+        )

@@ -1,0 +1,18 @@
+"""arXiv in: raw records from a snapshot file, from the generator, or from OAI-PMH.
+
+The flow, and so the order of the modules (each imports only from those above it)::
+
+    records      one shape for a paper's metadata; one line -> one record
+    lines        zip, gz or plain file -> lines of bytes, streamed
+    vintage      how new the records of a snapshot are
+    grammar      a rule of ``phrases/*.txt`` expanded to a sentence, seeded
+    synthetic    any number of made-up records, month by month
+    snapshot     a snapshot inspected once, then read in Arrow batches
+    oai_xml      one page of an OAI-PMH answer -> records or a named error
+    oai_http     one polite request: pauses, Retry-After, bounded patience
+    oai          one harvest window: pages on disk, resumed after the last whole one
+    windows      which windows a release needs, and harvesting the missing ones
+
+Belongs here: getting metadata in, unchanged and counted. Does not belong here: what a record means
+for a release (``warehouse``) and cleaning of texts (``corpus``).
+"""

@@ -1,0 +1,133 @@
+"""Lines of a snapshot file, streamed: from a zip where it lies, from gzip, or from plain text.
+
+Belongs here: opening, decompressing, splitting, and naming what is wrong with the file. Does not
+belong here: what a line says (``records``).
+"""
+
+from __future__ import annotations
+
+import gzip
+import zipfile
+import zlib
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import BinaryIO, cast
+
+from astro_assets.errors import BadSnapshotError
+
+MAX_LINE_BYTES = 64 << 20
+_CHUNK_BYTES = 1 << 20
+_MEMBER_SUFFIXES = (".json", ".jsonl", ".ndjson")
+_EXPECTED = "arXiv metadata as JSON Lines, a record a line: plain, .gz, or a zip of one such file."
+
+
+def open_lines(path: Path) -> Iterator[bytes]:
+    """Yield the lines of a snapshot without their newline; nothing is unpacked to disk.
+
+    The form is told by the first bytes, not by the name. A zip's checksum is compared when its
+    member has been read to the end. Closing the iterator closes the file.
+
+    Raises:
+        BadSnapshotError: missing, a folder, empty, truncated or damaged, a zip without exactly one
+            ``.json``/``.jsonl`` member, or a line of more than 64 MiB.
+    """
+    with ExitStack() as stack:
+        stack.enter_context(_naming_damage(path))
+        yield from _split(_open(path, stack), path)
+
+
+def text_bytes(path: Path) -> int | None:
+    """Return how many bytes of text a snapshot holds, or None where its form does not say (gzip).
+
+    Raises:
+        BadSnapshotError: as ``open_lines``, for what shows without reading it all.
+    """
+    with _naming_damage(path):
+        form = _form(path)
+        if form == "gzip":
+            return None
+        if form == "plain":
+            return path.stat().st_size
+        with zipfile.ZipFile(path) as archive:
+            return _member(archive, path).file_size
+
+
+def _open(path: Path, stack: ExitStack) -> BinaryIO:
+    form = _form(path)
+    if form == "plain":
+        return stack.enter_context(path.open("rb"))
+    if form == "gzip":
+        return cast(BinaryIO, stack.enter_context(gzip.open(path)))
+    archive = stack.enter_context(zipfile.ZipFile(path))
+    return cast(BinaryIO, stack.enter_context(archive.open(_member(archive, path))))
+
+
+def _form(path: Path) -> str:
+    if path.is_dir():
+        raise BadSnapshotError(f"{path} is a folder.", expected=_EXPECTED, do="Name its file.")
+    if not path.exists():
+        raise BadSnapshotError(
+            f"There is no snapshot at {path}.",
+            expected=_EXPECTED,
+            do="Correct the path, or use synthetic:12000 for made-up records.",
+        )
+    with path.open("rb") as handle:
+        magic = handle.read(4)
+    if not magic:
+        raise BadSnapshotError(f"{path} is empty.", expected=_EXPECTED, do="Fetch it again.")
+    if magic[:2] == b"PK":
+        return "zip"
+    return "gzip" if magic[:2] == b"\x1f\x8b" else "plain"
+
+
+def _member(archive: zipfile.ZipFile, path: Path) -> zipfile.ZipInfo:
+    """Return the one member that can be a snapshot."""
+    members = [
+        member
+        for member in archive.infolist()
+        if member.filename.lower().endswith(_MEMBER_SUFFIXES)
+        and not member.filename.startswith("__MACOSX/")
+    ]
+    if len(members) != 1:
+        names = ", ".join(member.filename[:80] for member in members[:3])
+        found = f"{len(members)} ({names}, …)" if members else "none"
+        raise BadSnapshotError(
+            f"{path} holds {found} files named .json or .jsonl.",
+            expected="a zip with exactly one of them.",
+            do="Give the zip as Kaggle ships it, or the JSON Lines file itself.",
+        )
+    return members[0]
+
+
+def _split(handle: BinaryIO, path: Path) -> Iterator[bytes]:
+    rest = b""
+    n_lines = 0
+    while chunk := handle.read(_CHUNK_BYTES):
+        lines = (rest + chunk).split(b"\n")
+        rest = lines.pop()
+        n_lines += len(lines)
+        if len(rest) > MAX_LINE_BYTES:
+            raise BadSnapshotError(
+                f"Line {n_lines + 1:,} of {path} is longer than {MAX_LINE_BYTES >> 20} MiB.",
+                expected=_EXPECTED,
+                do="Check that this is a snapshot: one JSON record a line, not one large array.",
+            )
+        yield from lines
+    if rest:
+        yield rest
+
+
+@contextmanager
+def _naming_damage(path: Path) -> Iterator[None]:
+    """Turn what the decompressors and the disk say into one named error."""
+    damage = (zipfile.BadZipFile, zlib.error, EOFError, OSError, RuntimeError)  # RuntimeError:
+    # an encrypted member, or (NotImplementedError) a compression that zipfile does not know
+    try:
+        yield
+    except damage as error:
+        raise BadSnapshotError(
+            f"{path} cannot be read to its end: {str(error)[:200] or type(error).__name__}.",
+            expected="a complete, undamaged file.",
+            do="Fetch it again and compare its size with the source's.",
+        ) from error

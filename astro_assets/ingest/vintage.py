@@ -1,0 +1,98 @@
+"""The vintage of a snapshot: the newest day its records speak of.
+
+Belongs here: reading days out of records. Does not belong here: which releases a vintage allows
+(``warehouse``).
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import date
+
+from astro_assets.errors import BadReleaseError
+from astro_assets.ingest.records import Record
+from astro_assets.months import Month
+
+_NEW_ID = re.compile(r"(\d{2})(\d{2})\.\d{4,5}")
+_OLD_ID = re.compile(r"[a-zA-Z.-]+/(\d{2})(\d{2})\d{3}")
+_CREATED = re.compile(r"[A-Z][a-z]{2}, (\d{1,2}) ([A-Z][a-z]{2}) (\d{4})\b")
+MONTH_NAMES = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+
+
+def month_of_id(arxiv_id: str) -> Month | None:
+    """Return the month an id was given in, by its YYMM, or None where it tells none.
+
+    >>> str(month_of_id("astro-ph/9204001")), str(month_of_id("2606.12345"))
+    ('1992-04', '2026-06')
+    """
+    match = _NEW_ID.fullmatch(arxiv_id) or _OLD_ID.fullmatch(arxiv_id)
+    if match is None:
+        return None
+    year = int(match[1])
+    century = 1900 if year >= 91 else 2000  # arXiv opened in 1991
+    try:
+        return Month.parse(f"{century + year}-{match[2]}")
+    except BadReleaseError:
+        return None
+
+
+def day_of_version(created: str) -> date | None:
+    """Return the day of ``Mon, 2 Apr 2007 19:18:42 GMT``, padded or not; None if it is no date."""
+    match = _CREATED.match(created)
+    if match is None or match[2] not in MONTH_NAMES:
+        return None
+    try:
+        return date(int(match[3]), MONTH_NAMES.index(match[2]) + 1, int(match[1]))
+    except ValueError:
+        return None
+
+
+class Vintage:
+    """The newest day seen: by ``update_date``, else by version dates, else by ids.
+
+    Version dates and ids are read only until the first ``update_date``: where there is one, it
+    decides. Ids tell the month alone, and then its first day stands for it: too early asks for a
+    harvest window too many, too late for one too few.
+    """
+
+    def __init__(self) -> None:
+        """Start with no day seen."""
+        self._updated = ""
+        self._version: date | None = None
+        self._month: Month | None = None
+
+    def see(self, record: Record) -> None:
+        """Take one record into account."""
+        updated = record.update_date
+        if updated is not None:
+            # ISO days compare as text, so only a new maximum needs the costly look
+            if updated > self._updated and _is_day(updated):
+                self._updated = updated
+        elif not self._updated:
+            self._see_older_signs(record)
+
+    def _see_older_signs(self, record: Record) -> None:
+        for version in record.versions or ():
+            day = day_of_version(version.created or "")
+            if day is not None and (self._version is None or day > self._version):
+                self._version = day
+        month = month_of_id(record.id)
+        if month is not None and (self._month is None or month > self._month):
+            self._month = month
+
+    def newest(self) -> tuple[str, str] | None:
+        """Return (ISO day, where it was read), or None where no record told a day."""
+        if self._updated:
+            return self._updated, "update_date"
+        if self._version is not None:
+            return self._version.isoformat(), "versions"
+        if self._month is not None:
+            return self._month.start.date().isoformat(), "ids"
+        return None
+
+
+def _is_day(text: str) -> bool:
+    try:
+        return date.fromisoformat(text).isoformat() == text
+    except ValueError:
+        return False

@@ -1,0 +1,32 @@
+"""MLflow tracking and registry, the served model, the promotion rule and its ledger.
+
+::
+
+    training ──▶ tracking ──▶ registration ──▶ versions: candidate ──┐
+                                                                    ▼
+    reports ──────────────────────────────────────────────────▶ promotion ──▶ ledger
+                                               versions: champion ◀─┘
+    evaluation, serving ◀── download ◀──────────────┘
+
+- ``tracking``: one MLflow run per training, its metrics in batches.
+- ``registration``: an adapter, and a base that is on no hub, become registered versions.
+- ``versions``: looking versions up, moving aliases.
+- ``download``: a version's adapter and base back as folders.
+- ``served_model``: the pyfunc that stands beside every registered adapter (models from code).
+- ``promotion``: a pure rule from figures to a decision.
+- ``ledger``: every decision ever taken, because MLflow keeps no history of an alias.
+
+What does not belong here: training, scoring, and anything that knows Dagster.
+"""
+
+import os
+
+# Read by mlflow while it is imported, hence before any module below does so.
+for _name, _value in {
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+    "MLFLOW_UV_AUTO_DETECT": "false",
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "3",
+    "GIT_PYTHON_REFRESH": "quiet",
+}.items():
+    os.environ.setdefault(_name, _value)

@@ -1,0 +1,211 @@
+"""The champion: whom a candidate must beat, the decision, and the alias that follows it.
+
+What does not belong here: the rule itself (``promotion``) and how a version is made
+(``registration``).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from astro_assets.artifacts import atomic, fingerprint
+from astro_assets.artifacts.manifest import Built
+from astro_assets.errors import RegistryError
+from astro_assets.models.handle import ModelHandle
+from astro_assets.registry import ledger
+from astro_assets.registry.download import download_adapter
+from astro_assets.registry.promotion import Decision, decide, evidence_from_reports
+from astro_assets.registry.registration import version_of_adapter
+from astro_assets.registry.tracking import Tracking
+from astro_assets.registry.versions import (
+    CHAMPION,
+    ModelVersion,
+    find_version,
+    set_alias,
+    version_at,
+)
+
+
+@dataclass(frozen=True)
+class Rules:
+    """The two bounds a person can set."""
+
+    max_forgetting: float
+    """Rise of general perplexity over base that is allowed, as a share."""
+    knowledge_margin: float
+    """Drop of accuracy below base that counts as worse, as a share."""
+
+
+def opponent_of(
+    tracking: Tracking,
+    model_name: str,
+    adapter_fingerprint: str,
+    *,
+    ledger_path: Path,
+    download_to: Path,
+    afresh: bool = False,
+) -> ModelHandle | None:
+    """Return the champion a candidate has to beat, or None where there is none.
+
+    A candidate that was decided on before keeps the opponent it had then, so that running an old
+    release again asks the same question; ``afresh`` takes the present champion instead.
+    """
+    candidate = version_of_adapter(tracking, model_name, adapter_fingerprint)
+    decided = None if candidate is None or afresh else _last_entry(ledger_path, candidate)
+    if decided is not None:
+        number = decided.champion_before
+    else:
+        champion = version_at(tracking, model_name, CHAMPION)
+        number = _opponent(ledger_path, candidate, champion)
+    if number is None:
+        return None
+    champion = find_version(tracking, model_name, version=number)
+    found = download_adapter(tracking, champion, download_to)
+    base_folder = found.base_folder
+    if base_folder is None:
+        from astro_assets.models.base import resolve_base
+
+        base_folder = resolve_base(f"{found.base.name}@{found.base.revision}").folder
+    return ModelHandle(
+        f"champion (version {champion.version})",
+        base_folder,
+        found.adapter_folder,
+        champion.tags["adapter_fingerprint"],
+        found.base.quantisation,
+    )
+
+
+def _opponent(
+    ledger_path: Path, candidate: ModelVersion | None, champion: ModelVersion | None
+) -> int | None:
+    """Return the version to beat: the champion, or whom the candidate replaced as champion."""
+    if champion is None or candidate is None or champion.version != candidate.version:
+        return None if champion is None else champion.version
+    promoted = [e for e in _entries_of(ledger_path, candidate) if e.promoted]
+    return promoted[-1].champion_before if promoted else None
+
+
+def _entries_of(ledger_path: Path, candidate: ModelVersion) -> list[ledger.Entry]:
+    return [
+        entry
+        for entry in ledger.entries(ledger_path)
+        if (entry.model_name, entry.candidate_version) == (candidate.name, candidate.version)
+    ]
+
+
+def _last_entry(ledger_path: Path, candidate: ModelVersion) -> ledger.Entry | None:
+    entries = _entries_of(ledger_path, candidate)
+    return entries[-1] if entries else None
+
+
+@dataclass(frozen=True)
+class Case:
+    """Everything a promotion is decided on."""
+
+    release: str
+    model_name: str
+    adapter_fingerprint: str
+    perplexity: Mapping[str, Any] | None
+    """The perplexity report."""
+    opponent: str | None
+    """Digest of the champion that report measured, None where it measured none."""
+    knowledge: Mapping[str, Any] | None
+    """The knowledge report."""
+    blocking_failures: tuple[str, ...]
+    run_ids: Mapping[str, str]
+    """Which runs led here: dagster, mlflow."""
+
+
+def settle(
+    tracking: Tracking, case: Case, rules: Rules, *, ledger_path: Path, out: Path, now: datetime
+) -> Built:
+    """Decide, write the ledger, and move the ``champion`` alias if the candidate is promoted.
+
+    The ledger is written after the alias moved: a run killed in between decides again and finds the
+    candidate to be champion already, which changes nothing.
+
+    Raises:
+        RegistryError: the candidate is not registered, or MLflow cannot be reached.
+    """
+    candidate = version_of_adapter(tracking, case.model_name, case.adapter_fingerprint)
+    if candidate is None:
+        raise RegistryError(
+            f"The adapter {case.adapter_fingerprint[:12]}… of release {case.release} is not "
+            f"registered as {case.model_name}.",
+            do="Materialise lora_checkpoint of this release again.",
+        )
+    champion = version_at(tracking, case.model_name, CHAMPION)
+    before = _opponent(ledger_path, candidate, champion)
+    evidence = evidence_from_reports(
+        _measured_against(tracking, case, before),
+        case.knowledge,
+        blocking_failures=case.blocking_failures,
+        champion=None if before is None else f"version {before}",
+        is_champion=False,
+    )
+    decision = decide(
+        evidence, max_forgetting=rules.max_forgetting, knowledge_margin=rules.knowledge_margin
+    )
+    if decision.promote:
+        champion = set_alias(tracking, candidate, CHAMPION)
+    entry = _entry(case, decision, candidate, before, champion, now)
+    ledger.append(ledger_path, entry)
+    return _written(out, entry)
+
+
+def _measured_against(
+    tracking: Tracking, case: Case, opponent: int | None
+) -> Mapping[str, Any] | None:
+    """Return the perplexity report; a comparison with another champion than this one is no evidence."""
+    if case.perplexity is None or opponent is None:
+        return case.perplexity
+    version = find_version(tracking, case.model_name, version=opponent)
+    if version.tags.get("adapter_fingerprint") == case.opponent:
+        return case.perplexity
+    return {**case.perplexity, "tuned_minus_champion": None}
+
+
+def _entry(
+    case: Case,
+    decision: Decision,
+    candidate: ModelVersion,
+    before: int | None,
+    champion: ModelVersion | None,
+    now: datetime,
+) -> ledger.Entry:
+    report = case.perplexity or {}
+    names = ("reduction_astro", "rise_general")
+    return ledger.Entry(
+        decided_at=now.isoformat(timespec="seconds"),
+        release=case.release,
+        model_name=case.model_name,
+        candidate_version=candidate.version,
+        champion_before=before,
+        champion_after=None if champion is None else champion.version,
+        promoted=decision.promote,
+        reasons=decision.reasons,
+        failed=decision.failed,
+        figures={name: report[name] for name in names if name in report},
+        run_ids=dict(case.run_ids),
+    )
+
+
+def _written(out: Path, entry: ledger.Entry) -> Built:
+    """Keep the decision as a file of its own beside the ledger's line."""
+    decision = asdict(entry)
+    content = {k: v for k, v in decision.items() if k not in {"decided_at", "run_ids"}}
+    with atomic.new_folder(out) as folder:
+        text = json.dumps(decision, indent=1, sort_keys=True, allow_nan=False)
+        (folder / "decision.json").write_text(text + "\n")
+    return Built(
+        fingerprint=fingerprint.of_value(json.loads(json.dumps(content))),
+        path=out,
+        counts={"rules_failed": len(entry.failed)},
+        files=fingerprint.of_folder(out),
+        facts={"decision": json.loads(json.dumps(decision))},
+    )

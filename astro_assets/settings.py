@@ -1,0 +1,129 @@
+"""Settings: environment and flags -> one validated, frozen object; each value's origin is known."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import Field, ValidationError, field_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from astro_assets.errors import BadSettingError
+
+
+class Settings(BaseSettings):
+    """Everything a person can set. Environment: the field's name with the prefix ``ASTRO_``."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="ASTRO_", frozen=True, extra="forbid", env_ignore_empty=True,
+        populate_by_name=True,
+    )
+
+    home: Path = Field(Path(".astro"), description="Folder that holds everything we write.")
+    snapshot: str = Field(
+        "synthetic:12000",
+        description="Where arXiv comes from: a path (zip, gz or plain JSON Lines) or synthetic:N.",
+    )
+    category_rule: Literal["any", "primary"] = Field(
+        "any", description="astro-ph at any position of the categories, or only the first."
+    )
+    general_share: float | Literal["auto"] = Field(
+        "auto", description="Share of non-astro papers kept; auto: 1.0 where the snapshot is small."
+    )
+    harvest: Literal["auto", "on", "off"] = Field(
+        "auto", description="OAI-PMH harvest; auto: off for a local file or the generator."
+    )
+    oai_url: str = Field("https://oaipmh.arxiv.org/oai", description="OAI-PMH base URL.")
+    contact: str = Field("", description="Mail address put into the harvester's User-Agent.")
+    recipe: str = Field("smoke", description="Training recipe: a bundled name or a YAML path.")
+    base_model: str = Field(
+        "scratch", description="Base model: scratch, a local folder, or a Hugging Face id."
+    )
+    model_name: str = Field(
+        "astrollama", pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,99}$",
+        description="Registered model's name in MLflow.",
+    )
+    block_length: int = Field(512, ge=16, le=32_768, description="Tokens per block.")
+    max_eval_tokens: int = Field(
+        200_000, ge=1_000, description="Tokens per side and measure that an evaluation reads."
+    )
+    embedding_abstracts: int = Field(
+        1_000, ge=10, le=20_000, description="Test abstracts whose embeddings are compared."
+    )
+    baseline_encoder: str = Field(
+        "", description="Folder of a Hugging Face encoder to compare with; empty: TF-IDF."
+    )
+    completion_abstracts: int = Field(
+        4, ge=1, le=1_000, description="Test abstracts that base and tuned continue."
+    )
+    max_new_tokens: int = Field(
+        128, ge=8, le=1_024, description="Longest continuation of an abstract, in tokens."
+    )
+    questions: str = Field(
+        "", description="Multiple-choice questions (JSONL or CSV); empty: the bundled ones."
+    )
+    max_forgetting: float = Field(
+        0.05, gt=0, lt=1, description="Rise of general perplexity over base that promotion allows."
+    )
+    knowledge_margin: float = Field(
+        0.05, gt=0, lt=1,
+        description="Drop in question accuracy below base that counts as worse if shown.",
+    )
+    threads: int = Field(0, ge=0, description="CPU threads for torch; 0: one per core.")
+    schedules: Literal["on", "off"] = Field("off", description="Whether schedules start running.")
+    retrain_growth: float = Field(
+        0.01, gt=0, description="Growth of training tokens that asks for training."
+    )
+    mlflow_tracking_uri: str = Field(
+        "", validation_alias="MLFLOW_TRACKING_URI",
+        description="MLflow server or store; empty: SQLite under the home.",
+    )
+    force: bool = Field(False, description="Make again what is unchanged.")
+    rebase: bool = Field(False, description="Bind an existing release to the present snapshot.")
+    rebuild_base: bool = Field(False, description="Pretrain the scratch base again.")
+
+    @field_validator("general_share")
+    @classmethod
+    def _share_in_range(cls, value: float | str) -> float | str:
+        if isinstance(value, float) and not 0 < value <= 1:
+            raise ValueError("must lie in (0, 1] or be 'auto'")
+        return value
+
+    @field_validator("home")
+    @classmethod
+    def _absolute(cls, value: Path) -> Path:
+        return value.expanduser().absolute()
+
+    @property
+    def tracking_uri(self) -> str:
+        """MLflow's tracking URI: the ecosystem's variable, else SQLite under the home."""
+        return self.mlflow_tracking_uri or f"sqlite:///{self.home / 'mlflow' / 'mlflow.db'}"
+
+
+def load_settings(**flags: Any) -> Settings:
+    """Read the environment, then lay the given flags over it (None means: not given).
+
+    Raises:
+        BadSettingError: a value cannot be used; names the setting, the value and the rule.
+    """
+    given = {name: value for name, value in flags.items() if value is not None}
+    try:
+        return Settings(**given)
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = str(first["loc"][0]) if first["loc"] else "?"
+        raise BadSettingError(
+            f"Setting {name!r} cannot be {str(first.get('input'))[:80]!r}.",
+            expected=f"{first['msg']}.",
+            do=f"Correct ASTRO_{name.upper()} or its flag; `astro-assets settings` lists them all.",
+        ) from None
+
+
+def origin_of(settings: Settings, name: str, flags: dict[str, Any]) -> str:
+    """Return where a setting's value came from: flag, environment, or default."""
+    if flags.get(name) is not None:
+        return "flag"
+    if name in settings.model_fields_set:
+        alias = Settings.model_fields[name].validation_alias
+        return f"environment ({alias or f'ASTRO_{name.upper()}'})"
+    return "default"

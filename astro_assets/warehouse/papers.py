@@ -1,0 +1,308 @@
+"""The two builds: all papers of a snapshot, and one table of a release.
+
+Both run the same SQL models. A snapshot's papers are the release that has no end and no windows; a
+release reads them back as key columns, adds the windows' records, judges every paper anew, and
+fetches and writes full rows only for months whose content is not on disk yet.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import duckdb
+import pyarrow as pa
+
+from astro_assets.artifacts import fingerprint
+from astro_assets.artifacts.manifest import Built
+from astro_assets.errors import BadSettingError, EmptyCorpusError
+from astro_assets.ingest.records import RECORD_SCHEMA
+from astro_assets.months import Month
+from astro_assets.progress import Progress
+from astro_assets.warehouse import shards
+from astro_assets.warehouse.contracts import CONTRACTS, SNAPSHOT_PAPERS
+from astro_assets.warehouse.runner import Runner, open_runner
+from astro_assets.warehouse.shards import Shard
+from astro_assets.warehouse.sides import TEST_SHARE, threshold
+from astro_assets.warehouse.sql import load_project, quoted
+
+TableName = Literal["astro_ph_papers", "general_papers"]
+
+_TABLES: Mapping[TableName, str] = {"astro_ph_papers": "astro", "general_papers": "general"}
+_NO_END = "9999-12"
+_REASONS = ("withdrawn", "empty_abstract", "copy_of_test", "duplicate_text")
+_DROPS = ("superseded", "no_category", "no_month")
+
+
+@dataclass(frozen=True)
+class Rules:
+    """The settings that decide which papers a table holds."""
+
+    salt: str
+    """Goes into every hash; never changed once anything was trained."""
+    general_share: float
+    """Share of non-astro papers kept, in (0, 1]."""
+    category_rule: str = "any"
+    """``any``: astro-ph at any position; ``primary``: only as the first category."""
+
+    def __post_init__(self) -> None:
+        if not 0 < self.general_share <= 1:
+            raise BadSettingError(
+                f"general_share is {self.general_share}.", expected="a share in (0, 1]."
+            )
+        if self.category_rule not in ("any", "primary"):
+            raise BadSettingError(
+                f"category_rule is {self.category_rule!r}.", expected="'any' or 'primary'."
+            )
+
+
+def build_snapshot_papers(
+    batches: Iterable[pa.RecordBatch],
+    out: Path,
+    *,
+    general_share: float,
+    salt: str,
+    progress: Progress,
+) -> Built:
+    """Read raw records once into month shards ``astro/…`` and ``general/…`` below ``out``.
+
+    ``side`` and ``excluded_because`` are as of the snapshot's vintage; a release judges anew.
+
+    Raises:
+        EmptyCorpusError: no record has an astro-ph category.
+    """
+    rules = Rules(salt, general_share)
+    with _judged(batches, [], release=_NO_END, rules=rules, out=out) as (runner, n_records):
+        outcomes = _outcomes(runner)
+        _check_balance(n_records, outcomes)
+        made = [
+            shard
+            for table, folder in _TABLES.items()
+            for shard in _write(runner, table, out, prefix=f"{folder}/", progress=progress)
+        ]
+        judged = _judgements(runner)
+    if not outcomes["astro"]:
+        raise EmptyCorpusError(
+            f"None of the {n_records:,} records has an astro-ph category.",
+            expected="a snapshot of arXiv's metadata, with categories like astro-ph.GA.",
+            do="Check ASTRO_SNAPSHOT.",
+        )
+    counts = {
+        "n_records_in": n_records,
+        "n_astro": outcomes["astro"],
+        "n_astro_primary": sum(n for key, n in judged.items() if key.is_primary),
+        "n_general_kept": outcomes["general"],
+        "n_general_left_out": outcomes["general_left_out"],
+        **{f"dropped_{why}": outcomes[why] for why in _DROPS},
+    }
+    return _built(made, out, counts)
+
+
+def build_release_table(
+    table: TableName,
+    snapshot_shards: Sequence[Path],
+    windows: Sequence[Iterable[pa.RecordBatch]],
+    *,
+    release: Month,
+    out: Path,
+    rules: Rules,
+    progress: Progress,
+) -> Built:
+    """Make one table of a release from the snapshot's shards (of both tables) and the windows.
+
+    ``windows`` are in the order they were harvested. Shards that are in ``out`` already, whole and
+    with the content asked for, are left as they are.
+
+    Raises:
+        EmptyCorpusError: the astro table would hold no usable paper.
+    """
+    records = (batch for window in windows for batch in window)
+    with _judged(records, snapshot_shards, release=str(release), rules=rules, out=out) as (
+        runner,
+        n_window_records,
+    ):
+        outcomes = _outcomes(runner)
+        n_snapshot_rows = runner.rows("select count(*) as n from stg_snapshot")[0]["n"]
+        _check_balance(n_window_records + n_snapshot_rows, outcomes)
+        judged = _judgements(runner)
+        counts = _release_counts(table, outcomes, judged)
+        if table == "astro_ph_papers" and not counts["papers"]:
+            raise EmptyCorpusError(
+                f"Release {release} holds no usable astro-ph paper: {_told(counts)}.",
+                do="Choose a later release, another snapshot or ASTRO_CATEGORY_RULE=any.",
+            )
+        made = _write(runner, table, out, prefix="", progress=progress)
+    counts |= {"n_snapshot_rows": n_snapshot_rows, "n_window_records": n_window_records}
+    return _built(made, out, counts, n_windows=len(windows))
+
+
+@dataclass(frozen=True)
+class _Judged:
+    """What papers are counted by."""
+
+    table_name: str
+    is_primary: bool
+    side: str
+    excluded_because: str | None
+
+
+class _RecordStream:
+    """Raw batches on their way into DuckDB: numbered, counted, and their error remembered."""
+
+    def __init__(self, batches: Iterable[pa.RecordBatch]) -> None:
+        self._batches = batches
+        self.n_records = 0
+        self.error: BaseException | None = None
+
+    def reader(self) -> pa.RecordBatchReader:
+        """Return a reader that adds the column ``ordinal``, the record's place in the stream."""
+        schema = RECORD_SCHEMA.append(pa.field("ordinal", pa.int64()))
+        return pa.RecordBatchReader.from_batches(schema, self._numbered(schema))
+
+    def _numbered(self, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
+        try:
+            for batch in self._batches:
+                ordinals = pa.array(range(self.n_records, self.n_records + batch.num_rows))
+                self.n_records += batch.num_rows
+                yield pa.RecordBatch.from_arrays([*batch.columns, ordinals], schema=schema)
+        except BaseException as error:
+            self.error = error
+            raise
+
+
+@contextmanager
+def _judged(
+    batches: Iterable[pa.RecordBatch],
+    snapshot_shards: Sequence[Path],
+    *,
+    release: str,
+    rules: Rules,
+    out: Path,
+) -> Iterator[tuple[Runner, int]]:
+    """Run the models up to the marts; yield the runner and the number of raw records read."""
+    out.mkdir(parents=True, exist_ok=True)
+    parameters = {
+        "release": release,
+        "salt": rules.salt,
+        "category_rule": rules.category_rule,
+        "general_below": threshold(rules.general_share),
+        "test_below": threshold(TEST_SHARE),
+    }
+    stream = _RecordStream(batches)
+    with open_runner(load_project(), parameters=parameters, scratch_folder=out) as runner:
+        runner.add_source("records", stream.reader())
+        runner.add_shards("source_snapshot_rows", snapshot_shards, SNAPSHOT_PAPERS)
+        try:
+            runner.build("month_contents", *_TABLES)
+        except duckdb.Error:
+            # DuckDB turns what the reader raised into text; the person needs the named error.
+            if stream.error is not None:
+                raise stream.error from None
+            raise
+        yield runner, stream.n_records
+
+
+def _outcomes(runner: Runner) -> Counter[str]:
+    rows = runner.rows("select outcome, count(*) as n from record_outcomes group by outcome")
+    return Counter({row["outcome"]: row["n"] for row in rows})
+
+
+def _judgements(runner: Runner) -> Counter[_Judged]:
+    rows = runner.rows(
+        "select table_name, is_primary, side, excluded_because, count(*) as n "
+        "from paper_judgements group by all"
+    )
+    return Counter({_Judged(**{k: row[k] for k in row if k != "n"}): row["n"] for row in rows})
+
+
+def _release_counts(
+    table: TableName, outcomes: Counter[str], judged: Counter[_Judged]
+) -> dict[str, int]:
+    """Return the counts of a table; ``papers`` are rows whose text is used."""
+
+    def papers(**wanted: Any) -> int:
+        return sum(
+            n
+            for key, n in judged.items()
+            if all(getattr(key, name) == value for name, value in wanted.items())
+        )
+
+    name = _TABLES[table]
+    used = {"table_name": name, "excluded_because": None}
+    counts = {
+        "papers": papers(**used),
+        "n_rows": papers(table_name=name),
+        "n_train": papers(**used, side="train"),
+        "n_test": papers(**used, side="test"),
+        **{f"excluded_{why}": papers(table_name=name, excluded_because=why) for why in _REASONS},
+        "n_other_table": outcomes["astro"] + outcomes["general"] - outcomes[name],
+        "not_primary": outcomes["not_primary"],
+        "n_general_left_out": outcomes["general_left_out"],
+        "dropped_after_release": outcomes["after_release"],
+        **{f"dropped_{why}": outcomes[why] for why in _DROPS},
+    }
+    if table == "astro_ph_papers":
+        counts["papers_any"] = papers(**used) + papers(
+            table_name="not_primary", excluded_because=None
+        )
+        counts["papers_primary"] = papers(is_primary=True, excluded_because=None)
+    return counts
+
+
+def _check_balance(n_in: int, outcomes: Counter[str]) -> None:
+    """Every record that came in has exactly one outcome; anything else is a defect of ours."""
+    if n_in != outcomes.total():
+        raise RuntimeError(f"{n_in} records came in, {outcomes.total()} were accounted for.")
+
+
+def _told(counts: Mapping[str, int]) -> str:
+    left_out = ("excluded_", "dropped_", "not_primary")
+    return ", ".join(f"{k} {n:,}" for k, n in counts.items() if n and k.startswith(left_out))
+
+
+def _write(
+    runner: Runner, table: TableName, out: Path, *, prefix: str, progress: Progress
+) -> list[Shard]:
+    """Write the months of a table that are not on disk; return all its shards by month."""
+    contents = runner.rows(
+        "select submission_month as month, content, n_papers, n_rows from month_contents "
+        "where table_name = $table_name order by month",
+        table_name=_TABLES[table],
+    )
+    made = [
+        Shard(table=_TABLES[table], file=prefix + shards.file_name(c["month"], c["content"]), **c)
+        for c in contents
+    ]
+    missing = {s.month: s for s in made if not shards.is_good(out / s.file, s.content)}
+    n_rows = sum(s.n_rows for s in missing.values())
+    with progress.task(f"write {table}", total=n_rows, unit="papers") as task:
+        if missing:
+            for month, rows in _rows_of(runner, table, sorted(missing)):
+                shards.write_shard(out / missing[month].file, rows)
+                task.advance(rows.num_rows, month=month)
+    return made
+
+
+def _rows_of(
+    runner: Runner, table: TableName, months: Sequence[str]
+) -> Iterator[tuple[str, pa.Table]]:
+    reader = runner.stream(
+        f"select * from {quoted(table)} where submission_month in (select unnest($months)) "
+        "order by submission_month, id",
+        months=list(months),
+    )
+    return shards.by_month(reader, CONTRACTS[table])
+
+
+def _built(made: Sequence[Shard], out: Path, counts: Mapping[str, int], **facts: Any) -> Built:
+    return Built(
+        fingerprint=fingerprint.of_value(shards.fingerprint_lines(made)),
+        path=out,
+        counts=dict(counts),
+        files={shard.file: fingerprint.of_file(out / shard.file) for shard in made},
+        facts={"shards": [shard.as_fact() for shard in made], **facts},
+    )

@@ -1,0 +1,92 @@
+"""Runs SQL models in an in-memory DuckDB: sources registered, parameters bound, memory bounded."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+
+from astro_assets.warehouse.contracts import Contract
+from astro_assets.warehouse.sql import Model, Project, quoted, source_name
+
+MEMORY_LIMIT = "400MB"
+"""What DuckDB may hold before it spills to disk; the process is larger by Python and Arrow."""
+
+_ROWS_PER_BATCH = 10_000
+
+
+class Runner:
+    """One in-memory database with a project's models; make it with ``open_runner``."""
+
+    def __init__(
+        self, connection: duckdb.DuckDBPyConnection, project: Project, parameters: Mapping[str, Any]
+    ) -> None:
+        """Hold the connection; ``parameters`` are bound in models and queries that name them."""
+        self._connection, self._project = connection, project
+        self._parameters = dict(parameters)
+        self._built: set[str] = set()
+
+    def add_source(self, name: str, batches: pa.RecordBatchReader | pa.Table) -> None:
+        """Register Arrow data as ``source(name)``; a reader can be read once."""
+        self._connection.register(source_name(name), batches)
+
+    def add_shards(self, relation: str, paths: Sequence[Path], contract: Contract) -> None:
+        """Register Parquet files as a relation (no files: an empty table of the contract)."""
+        if paths:
+            files = [str(path) for path in paths]
+            self._connection.read_parquet(files).create_view(relation)
+        else:
+            self._connection.register(relation, contract.arrow_schema.empty_table())
+
+    def build(self, *names: str) -> None:
+        """Make the named models and all they need."""
+        for model in self._project.order(*names):
+            if model.name not in self._built:
+                self._create(model)
+                self._built.add(model.name)
+
+    def rows(self, sql: str, **parameters: Any) -> list[dict[str, Any]]:
+        """Run a query and return its rows; for small results."""
+        cursor = self._connection.execute(sql, parameters)
+        names = [column[0] for column in cursor.description]
+        return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+
+    def stream(self, sql: str, **parameters: Any) -> pa.RecordBatchReader:
+        """Run a query and return its rows batch by batch."""
+        relation = self._connection.sql(sql, params=parameters)
+        return relation.to_arrow_reader(_ROWS_PER_BATCH)
+
+    def _create(self, model: Model) -> None:
+        bound = {name: self._parameters[name] for name in model.parameters}
+        statement = f"create temp {model.kept} {quoted(model.name)} as\n{model.render()}"
+        self._connection.execute(statement, bound)
+
+
+@contextmanager
+def open_runner(
+    project: Project,
+    *,
+    parameters: Mapping[str, Any] | None = None,
+    scratch_folder: Path | None = None,
+) -> Iterator[Runner]:
+    """Open a database that spills below ``scratch_folder`` (default: the system's) and close it."""
+    with tempfile.TemporaryDirectory(prefix=".duckdb.", dir=scratch_folder) as spill:
+        connection = duckdb.connect(
+            ":memory:",
+            config={
+                "memory_limit": MEMORY_LIMIT,
+                "temp_directory": spill,
+                "autoinstall_known_extensions": False,
+                "python_enable_replacements": False,
+            },
+        )
+        try:
+            connection.execute("set TimeZone = 'UTC'")
+            yield Runner(connection, project, parameters or {})
+        finally:
+            connection.close()

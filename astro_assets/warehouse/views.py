@@ -1,0 +1,55 @@
+"""``warehouse.duckdb``: a file of views over Parquet, for people with a SQL client.
+
+It holds no data, so nobody who opens it can lock the pipeline out, and it is always made anew.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import duckdb
+
+from astro_assets.artifacts import atomic
+from astro_assets.warehouse.contracts import ASTRO_PH_PAPERS, CONTRACTS
+from astro_assets.warehouse.sql import quoted
+
+STORAGE_VERSION = "v1.2.0"
+"""DuckDB clients from 1.2 on can open the file."""
+
+_NAME = re.compile(r"[a-z][a-z0-9_]*")
+
+
+def write_views(path: Path, tables: Mapping[str, Sequence[Path]]) -> None:
+    """Write one view per table over its Parquet files (absolute paths); a table may have none.
+
+    The file replaces an older one in a single rename; whoever has that open keeps reading it.
+    """
+    with atomic.replacing(path) as temporary:
+        temporary.unlink()
+        connection = duckdb.connect(":memory:")
+        try:
+            connection.execute(
+                f"attach {_literal(temporary)} as warehouse (storage_version '{STORAGE_VERSION}')"
+            )
+            for name, files in sorted(tables.items()):
+                connection.execute(_view(name, files))
+        finally:
+            connection.close()
+
+
+def _view(name: str, files: Sequence[Path]) -> str:
+    """Return the statement for one view; nothing can be bound in it, so names are checked."""
+    if not _NAME.fullmatch(name):
+        raise ValueError(f"{name!r} is no table name")
+    view = f"create view warehouse.{quoted(name)} as"
+    if files:
+        return f"{view} from read_parquet([{', '.join(_literal(f.absolute()) for f in files)}])"
+    columns = CONTRACTS.get(name, ASTRO_PH_PAPERS).columns
+    nothing = ", ".join(f"null::{column.type} as {quoted(column.name)}" for column in columns)
+    return f"{view} select {nothing} where false"
+
+
+def _literal(path: Path) -> str:
+    return "'" + str(path).replace("'", "''") + "'"

@@ -1,0 +1,170 @@
+-- grain: one row per raw record, however it came in (snapshot line or harvested record)
+-- key: ordinal
+-- kept: table
+-- why: the only place where raw text becomes typed columns. Categories are matched as whole tokens
+--   (plasm-ph is not astro-ph). The submission month is that of version v1, else the id's YYMM.
+--   General papers outside the share keep their key columns only: a later version of a record must
+--   still supersede an earlier one, but their text would fill the memory for nothing.
+--   A paper is withdrawn if its abstract or comments say so of the paper itself; gas that "is
+--   withdrawn from a disk", a withdrawn theorem or a paper once withdrawn from a journal is not.
+--   row_sha256 covers every column a table shows, each written as length:value or - for null, so
+--   that it is the same in every version of DuckDB and no two rows can be confused.
+with words as (
+    select
+        -- every blank or control character but the plain space
+        '[\p{Cc}\p{Zl}\p{Zp}\x{a0}\x{1680}\x{2000}-\x{200a}\x{202f}\x{205f}\x{3000}]' as odd_blank,
+        '(paper|article|preprint|e-?print|manuscript|submission|work|note|text|letter|report'
+        || '|version|draft|document)' as noun,
+        '( in its (present|current) form)? ((is|was|has|have) )?'
+        || '((been|being|now|temporarily|voluntarily|hereby|currently|administratively) ){0,3}'
+            as verb
+),
+
+blanks as (
+    -- what is not one plain space between words; matching those too would cost four times as much
+    select *, odd_blank || '( |' || odd_blank || ')*| ( |' || odd_blank || ')+' as blanks
+    from words
+),
+
+parsed as (
+    select
+        ordinal,
+        id,
+        title,
+        authors,
+        abstract,
+        nullif(trim(categories), '') as categories,
+        comments,
+        journal_ref,
+        doi,
+        license,
+        try_strptime(
+            list_filter(versions, lambda v: v.version = 'v1')[1].created,
+            '%a, %d %b %Y %H:%M:%S GMT'
+        ) as submitted_at,
+        case
+            when regexp_full_match(id, '\d{4}\.\d{4,5}') then id[1:4]
+            when regexp_full_match(id, '[A-Za-z.-]+/\d{7}') then split_part(id, '/', 2)[1:4]
+        end as id_yymm,
+        nullif(len(versions), 0)::integer as n_versions,
+        list_max(
+            list_transform(versions, lambda v: try_cast(ltrim(v.version, 'v') as integer))
+        ) as latest_version,
+        try_cast(coalesce(datestamp, update_date) as date) as update_date
+    from {{ source('records') }}
+),
+
+dated as (
+    select
+        *,
+        coalesce(
+            strftime(submitted_at, '%Y-%m'),
+            case
+                when id_yymm[3:4] between '01' and '12'
+                    then if(id_yymm[1:2] >= '91', '19', '20') || id_yymm[1:2] || '-' || id_yymm[3:4]
+            end
+        ) as submission_month,
+        coalesce(regexp_matches(categories, '(^|\s)astro-ph(\.\S*)?(\s|$)'), false) as is_astro,
+        coalesce(regexp_matches(categories, '^astro-ph(\.\S*)?(\s|$)'), false) as is_primary,
+        ('0x' || sha256('general' || chr(31) || $salt || chr(31) || id)[1:16])::ubigint::hugeint
+            < $general_below::hugeint as in_general_share
+    from parsed
+),
+
+sampled as (
+    select *, is_astro or in_general_share as is_kept
+    from dated
+),
+
+bounded as (
+    select
+        ordinal,
+        id,
+        if(is_kept, title, null) as title,
+        if(is_kept, authors, null) as authors,
+        if(is_kept, abstract, null) as abstract,
+        categories,
+        split_part(regexp_replace(categories, '\s+', ' ', 'g'), ' ', 1) as primary_category,
+        if(is_kept, comments, null) as comments,
+        if(is_kept, journal_ref, null) as journal_ref,
+        if(is_kept, doi, null) as doi,
+        if(is_kept, license, null) as license,
+        submitted_at,
+        submission_month,
+        n_versions,
+        latest_version,
+        update_date,
+        is_astro,
+        is_primary,
+        is_kept,
+        if(is_kept, trim(regexp_replace(abstract, blanks, ' ', 'g')), null) as text,
+        if(
+            is_kept and contains(lower(comments), 'withdr'),
+            trim(regexp_replace(comments, blanks, ' ', 'g')),
+            null
+        ) as remark,
+        noun,
+        verb
+    from sampled, blanks
+),
+
+read as (
+    select
+        *,
+        -- the plain test first: it spares nearly every abstract the patterns
+        if(contains(lower(text), 'withdrawn'), regexp_matches(
+            text,
+            '(?i)\b(this|the|our|present|current)( \w+){0,2} ' || noun || verb || '"?withdrawn\b'
+            || '|^\W*((this|the) )?(' || noun || ' )?(' || verb || ')?withdrawn\b'
+        ), false)
+        or coalesce(regexp_matches(
+            remark,
+            '(?i)\b' || noun || verb || 'withdrawn\b'
+            || '|^\W*(temporarily )?withdrawn\b'
+            || '|\b(temporarily withdrawn|withdrawn by (the )?(author|arxiv))'
+            || '|[;.] withdrawn (due to|because)\b'
+            || '|\bwithdraw (this|the|my|our) ' || noun || '\b'
+        ), false) as is_withdrawn,
+        if(text = '', null, sha256(text)) as text_sha256
+    from bounded
+)
+
+select
+    ordinal,
+    id,
+    title,
+    authors,
+    abstract,
+    categories,
+    primary_category,
+    comments,
+    journal_ref,
+    doi,
+    license,
+    timezone('UTC', submitted_at) as submitted_at,
+    submission_month,
+    n_versions,
+    latest_version,
+    update_date,
+    is_astro,
+    is_primary,
+    is_kept,
+    is_withdrawn,
+    text_sha256,
+    if(is_kept, sha256(
+        strlen(id) || ':' || id
+        || coalesce(strlen(title) || ':' || title, '-')
+        || coalesce(strlen(authors) || ':' || authors, '-')
+        || coalesce(strlen(abstract) || ':' || abstract, '-')
+        || coalesce(strlen(categories) || ':' || categories, '-')
+        || coalesce(strlen(comments) || ':' || comments, '-')
+        || coalesce(strlen(journal_ref) || ':' || journal_ref, '-')
+        || coalesce(strlen(doi) || ':' || doi, '-')
+        || coalesce(strlen(license) || ':' || license, '-')
+        || coalesce('@' || epoch_us(submitted_at), '-')
+        || coalesce('@' || submission_month, '-')
+        || coalesce('@' || n_versions, '-')
+        || coalesce('@' || latest_version, '-')
+        || coalesce('@' || update_date, '-')
+    ), null) as row_sha256
+from read

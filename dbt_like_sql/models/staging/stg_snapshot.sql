@@ -1,0 +1,28 @@
+-- grain: one row per paper of the snapshot, astro and general
+-- key: id
+-- kept: view
+-- why: rows that were typed, sampled and hashed when the snapshot was read. Withdrawal is the first
+--   reason a paper can be excluded for, so the reason tells it without reading any text.
+select
+    -1::bigint as ordinal,
+    id,
+    title,
+    authors,
+    abstract,
+    categories,
+    primary_category,
+    comments,
+    journal_ref,
+    doi,
+    license,
+    submitted_at,
+    submission_month,
+    n_versions,
+    latest_version,
+    update_date,
+    is_astro,
+    is_primary,
+    coalesce(excluded_because = 'withdrawn', false) as is_withdrawn,
+    text_sha256,
+    row_sha256
+from {{ source('snapshot_rows') }}

@@ -1,0 +1,53 @@
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from astro_assets.artifacts import lock
+from astro_assets.errors import HomeTakenError
+
+HOLDER = """
+import sys
+from pathlib import Path
+from astro_assets.artifacts import lock
+with lock.exclusive(Path(sys.argv[1]), holder="the other run"):
+    print("held", flush=True)
+    sys.stdin.read()
+"""
+
+
+@pytest.fixture
+def held(tmp_path: Path):
+    path = tmp_path / "home" / ".lock"
+    process = subprocess.Popen(
+        [sys.executable, "-c", HOLDER, str(path)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None and process.stdout.readline() == "held\n"
+    yield path, process
+    process.kill()
+    process.communicate()
+
+
+def test_a_taken_home_names_its_holder(held):
+    path, process = held
+    with pytest.raises(HomeTakenError, match=rf"the other run \(process {process.pid}\)"):
+        with lock.exclusive(path, holder="me"):
+            pass
+
+
+def test_a_killed_holder_leaves_no_lock(held):
+    path, process = held
+    process.kill()
+    process.wait()
+    with lock.exclusive(path, holder="me"):
+        assert "me" in path.read_text()
+
+
+def test_one_process_may_take_it_twice(tmp_path: Path):
+    path = tmp_path / ".lock"
+    with lock.exclusive(path, holder="command"), lock.exclusive(path, holder="its run"):
+        assert "command" in path.read_text()

@@ -1,0 +1,85 @@
+"""From records written by hand to built tables, in one call each."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pyarrow as pa
+
+from astro_assets.artifacts.manifest import Built
+from astro_assets.ingest.records import decode_line, to_batch
+from astro_assets.months import Month
+from astro_assets.progress import NO_PROGRESS
+from astro_assets.warehouse.papers import (
+    Rules,
+    TableName,
+    build_release_table,
+    build_snapshot_papers,
+)
+from astro_assets.warehouse.shards import read_table
+from astro_assets.warehouse.sides import side_of
+
+SALT = "pepper"
+
+
+def batch(records: Iterable[dict[str, Any]]) -> pa.RecordBatch:
+    """Return records (tests.builders.record, maybe with a datestamp) as ingest would."""
+    decoded = [decode_line(json.dumps(record).encode()) for record in records]
+    return to_batch([record for record in decoded if record is not None])
+
+
+def snapshot(out: Path, records: Iterable[dict[str, Any]], share: float = 1.0) -> Built:
+    return build_snapshot_papers(
+        [batch(records)], out, general_share=share, salt=SALT, progress=NO_PROGRESS
+    )
+
+
+def shard_paths(built: Built, table: str | None = None) -> list[Path]:
+    return [
+        built.path / shard["file"]
+        for shard in built.facts["shards"]
+        if table in (None, shard["table"])
+    ]
+
+
+def release(
+    out: Path,
+    records: Iterable[dict[str, Any]],
+    *,
+    table: TableName = "astro_ph_papers",
+    windows: Sequence[Sequence[dict[str, Any]]] = (),
+    month: str = "2023-07",
+    share: float = 1.0,
+    rule: str = "any",
+) -> Built:
+    """Build a snapshot below ``out`` and one release table from it."""
+    return build_release_table(
+        table,
+        shard_paths(snapshot(out / "snapshot", records, share)),
+        [[batch(window)] for window in windows],
+        release=Month.parse(month),
+        out=out / "release",
+        rules=Rules(SALT, share, rule),
+        progress=NO_PROGRESS,
+    )
+
+
+def rows(built: Built, table: str | None = None) -> dict[str, dict[str, Any]]:
+    """Return the table's rows by id."""
+    frame: pl.DataFrame = read_table(shard_paths(built, table))
+    return {row["id"]: row for row in frame.to_dicts()}
+
+
+def ids_on(side: str, n: int, yymm: str = "2307") -> list[str]:
+    """Return the first ``n`` ids of a month that fall on a side."""
+    ids = (f"{yymm}.{number:05d}" for number in range(1, 100_000))
+    found: list[str] = []
+    while len(found) < n:
+        candidate = next(ids)
+        if side_of(candidate, SALT) == side:
+            found.append(candidate)
+    return found

@@ -88,9 +88,7 @@ def demo(force: Force = False, as_json: AsJson = False) -> None:
     _run(None, flags | {"force": force or None}, None, as_json=as_json)
 
 
-def _run(
-    release: str | None, flags: dict[str, Any], select: str | None, *, as_json: bool
-) -> None:
+def _run(release: str | None, flags: dict[str, Any], select: str | None, *, as_json: bool) -> None:
     from astro_assets.console import outcome
     from astro_assets.console.display import open_display
     from astro_assets.console.run import Request

@@ -68,7 +68,7 @@ class Month:
 
 
 FIRST_RELEASE = Month(1992, 4)
-"""astro-ph opened in April 1992; the paper's corpus starts there too (arXiv:2309.06126, section 2)."""
+"""astro-ph opened in April 1992; the paper's corpus starts there (arXiv:2309.06126, section 2)."""
 
 
 def newest_ended(now: datetime) -> Month:

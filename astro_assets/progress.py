@@ -37,8 +37,14 @@ class _LineTask:
     """A task that now and then hands one line to ``write``."""
 
     def __init__(
-        self, name: str, total: float | None, unit: str, *, write: Callable[[str], None],
-        every_seconds: float, clock: Callable[[], float],
+        self,
+        name: str,
+        total: float | None,
+        unit: str,
+        *,
+        write: Callable[[str], None],
+        every_seconds: float,
+        clock: Callable[[], float],
     ) -> None:
         self._name, self._total, self._unit = name, total, unit
         self._write, self._every, self._clock = write, every_seconds, clock
@@ -65,12 +71,15 @@ class _LineTask:
             words.append(f"{rate:,.0f} {self._unit}/s")
         if self._total and self._done and self._done < self._total:
             words.append(f"{(self._total - self._done) / rate:,.0f} s left")
-        words += [f"{k} {v:.4g}" if isinstance(v, float) else f"{k} {v}"
-                  for k, v in self._figures.items()]
+        words += [
+            f"{k} {v:.4g}" if isinstance(v, float) else f"{k} {v}" for k, v in self._figures.items()
+        ]
         return " · ".join(words)
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None,
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
         if kind is None and self._done:
@@ -81,7 +90,10 @@ class LineProgress:
     """Progress as sparse lines: for logs, where one event per record would drown everything."""
 
     def __init__(
-        self, write: Callable[[str], None], *, every_seconds: float = 10.0,
+        self,
+        write: Callable[[str], None],
+        *,
+        every_seconds: float = 10.0,
         clock: Callable[[], float] = monotonic,
     ) -> None:
         """Write at most one line per ``every_seconds`` and task, and one at its end."""

@@ -15,7 +15,10 @@ class Settings(BaseSettings):
     """Everything a person can set. Environment: the field's name with the prefix ``ASTRO_``."""
 
     model_config = SettingsConfigDict(
-        env_prefix="ASTRO_", frozen=True, extra="forbid", env_ignore_empty=True,
+        env_prefix="ASTRO_",
+        frozen=True,
+        extra="forbid",
+        env_ignore_empty=True,
         populate_by_name=True,
     )
 
@@ -40,7 +43,8 @@ class Settings(BaseSettings):
         "scratch", description="Base model: scratch, a local folder, or a Hugging Face id."
     )
     model_name: str = Field(
-        "astrollama", pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,99}$",
+        "astrollama",
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,99}$",
         description="Registered model's name in MLflow.",
     )
     block_length: int = Field(512, ge=16, le=32_768, description="Tokens per block.")
@@ -66,7 +70,9 @@ class Settings(BaseSettings):
         0.05, gt=0, lt=1, description="Rise of general perplexity over base that promotion allows."
     )
     knowledge_margin: float = Field(
-        0.05, gt=0, lt=1,
+        0.05,
+        gt=0,
+        lt=1,
         description="Drop in question accuracy below base that counts as worse if shown.",
     )
     threads: int = Field(0, ge=0, description="CPU threads for torch; 0: one per core.")
@@ -75,7 +81,8 @@ class Settings(BaseSettings):
         0.01, gt=0, description="Growth of training tokens that asks for training."
     )
     mlflow_tracking_uri: str = Field(
-        "", validation_alias="MLFLOW_TRACKING_URI",
+        "",
+        validation_alias="MLFLOW_TRACKING_URI",
         description="MLflow server or store; empty: SQLite under the home.",
     )
     force: bool = Field(False, description="Make again what is unchanged.")

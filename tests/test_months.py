@@ -13,7 +13,10 @@ def test_a_year_has_an_end():
     assert Month(2026, 1).plus(-1) == Month(2025, 12)
     assert Month(2026, 6).end == datetime(2026, 7, 1, tzinfo=UTC)
     assert [str(m) for m in Month(2025, 11).through(Month(2026, 2))] == [
-        "2025-11", "2025-12", "2026-01", "2026-02",
+        "2025-11",
+        "2025-12",
+        "2026-01",
+        "2026-02",
     ]
 
 

@@ -20,12 +20,19 @@ def make_tiny_tokenizer(folder: Path, *, n_pieces: int = 400) -> None:
     trained = Tokenizer(BPE(unk_token="<unk>", byte_fallback=True))
     trained.pre_tokenizer = pre_tokenizers.Metaspace()
     trained.decoder = decoders.Sequence(
-        [decoders.Replace("▁", " "), decoders.ByteFallback(), decoders.Fuse(), decoders.Strip(" ", 1, 0)]
+        [
+            decoders.Replace("▁", " "),
+            decoders.ByteFallback(),
+            decoders.Fuse(),
+            decoders.Strip(" ", 1, 0),
+        ]
     )
     trained.train_from_iterator(
         SENTENCES * 4,
         trainers.BpeTrainer(
-            vocab_size=n_pieces, special_tokens=["<unk>", "<s>", "</s>", *bytes_], show_progress=False
+            vocab_size=n_pieces,
+            special_tokens=["<unk>", "<s>", "</s>", *bytes_],
+            show_progress=False,
         ),
     )
     document = json.loads(trained.to_str())

@@ -2,8 +2,8 @@
 
 Two hashes, kept apart on purpose:
 
-- ``key``: sha256 over code version, parameters and the parents' fingerprints. Equal key, equal work:
-  the store re-uses it, also across releases.
+- ``key``: sha256 over code version, parameters and the parents' fingerprints. Equal key, equal
+  work: the store re-uses it, also across releases.
 - ``fingerprint``: sha256 over the *content* made. It is the Dagster data version and what children
   put into their keys, so work that came out the same stops a rebuild from spreading.
 """
@@ -157,7 +157,9 @@ class Store:
             DamagedArtifactError: a file is missing or its bytes changed.
         """
         folder = self.path_of(manifest)
-        where = f"{manifest.asset}, release {manifest.release}" if manifest.release else manifest.asset
+        where = (
+            f"{manifest.asset}, release {manifest.release}" if manifest.release else manifest.asset
+        )
         for name, expected in manifest.files.items():
             path = folder / name if folder.is_dir() else folder
             if not path.is_file():

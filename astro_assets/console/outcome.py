@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
 from rich.box import SIMPLE_HEAD
@@ -44,9 +43,7 @@ def show(ended: Ended, told: dict[str, Any], console: Console) -> None:
     colours = {"made": "green", "reused": "cyan", "skipped": "dim", "failed": "bold red"}
     for outcome in ended.assets:
         colour = colours[outcome.status]
-        table.add_row(
-            outcome.asset, f"[{colour}]{outcome.status}[/]", f"{outcome.seconds:,.1f}"
-        )
+        table.add_row(outcome.asset, f"[{colour}]{outcome.status}[/]", f"{outcome.seconds:,.1f}")
     console.print(table)
     for line in _lines(told):
         console.print(line, highlight=False, soft_wrap=True)
@@ -124,11 +121,9 @@ def _model(ended: Ended) -> dict[str, Any] | None:
     version = version_of_adapter(tracking, ended.settings.model_name, checkpoint.fingerprint)
     if version is None:
         return None
-    return {
-        "name": version.name, "version": version.version, "aliases": list(version.aliases)
-    }
+    return {"name": version.name, "version": version.version, "aliases": list(version.aliases)}
 
 
 def _report(ended: Ended) -> str | None:
     report = _held(ended, "release_report")
-    return None if report is None else str(Path(ended.store.path_of(report)) / "index.html")
+    return None if report is None else str(ended.store.path_of(report))

@@ -18,8 +18,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 
-from astro_assets.defs.instance import prepare
 from astro_assets.artifacts.home import Home
+from astro_assets.defs.instance import prepare
 from astro_assets.errors import BadSettingError
 from astro_assets.settings import Settings
 
@@ -51,18 +51,26 @@ def services_of(settings: Settings, *, port: int, mlflow_port: int) -> list[Serv
         Service(
             "MLflow UI",
             (
-                *python, "mlflow", "server", "--backend-store-uri", settings.tracking_uri,
-                "--default-artifact-root", home.mlflow_artifacts.as_uri(),
-                "--host", HOST, "--port", str(mlflow_port), "--workers", "1",
+                *python,
+                "mlflow",
+                "server",
+                "--backend-store-uri",
+                settings.tracking_uri,
+                "--default-artifact-root",
+                home.mlflow_artifacts.as_uri(),
+                "--host",
+                HOST,
+                "--port",
+                str(mlflow_port),
+                "--workers",
+                "1",
             ),
             f"http://{HOST}:{mlflow_port}",
         ),
     ]
 
 
-def serve(
-    settings: Settings, *, port: int, mlflow_port: int, say: Callable[[str], None]
-) -> int:
+def serve(settings: Settings, *, port: int, mlflow_port: int, say: Callable[[str], None]) -> int:
     """Start everything, wait until asked to stop or a child ends, end everything.
 
     Returns:

@@ -23,7 +23,7 @@ class Stream:
 
 
 class TokenBlocks:
-    """Random access to blocks over memory-mapped streams; nothing is read before it is asked for."""
+    """Random access to blocks over memory-mapped streams; nothing is read before it is needed."""
 
     def __init__(self, streams: Sequence[Stream], *, block_length: int) -> None:
         """Lay the streams end to end; empty ones take no room."""

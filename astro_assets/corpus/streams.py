@@ -91,9 +91,7 @@ def build_token_blocks(
     )
 
 
-def open_blocks(
-    facts: Mapping[str, Any], folder: Path, *, field: str, side: Side
-) -> TokenBlocks:
+def open_blocks(facts: Mapping[str, Any], folder: Path, *, field: str, side: Side) -> TokenBlocks:
     """Open the blocks of one field and side from the facts ``build_token_blocks`` returned."""
     chosen = [s for s in facts["streams"] if s["field"] == field and s["side"] == side]
     return TokenBlocks(
@@ -143,15 +141,18 @@ def _stream(shard: PaperShard, side: Side, tokenizer: Tokenizer, out: Path) -> _
 def _write_stream(folder: Path, tokenizer: Tokenizer, texts: Sequence[str]) -> None:
     """Write tokens.npy (1-D, uint16 or uint32 by vocabulary), offsets.npy (int64) and checksums."""
     dtype = np.uint16 if tokenizer.n_vocab <= 1 << 16 else np.uint32
-    documents = [[tokenizer.bos_id, *ids, tokenizer.eos_id] for ids in tokenizer.encode_batch(texts)]
+    documents = [
+        [tokenizer.bos_id, *ids, tokenizer.eos_id] for ids in tokenizer.encode_batch(texts)
+    ]
     lengths = [len(ids) for ids in documents]
     tokens = np.fromiter(_chained(documents), dtype=dtype, count=sum(lengths))
     with atomic.new_folder(folder) as temporary:
         np.save(temporary / "tokens.npy", tokens, allow_pickle=False)
         offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
         np.save(temporary / "offsets.npy", offsets, allow_pickle=False)
-        sums = "".join(f"{digest}  {file}\n" for file, digest in
-                       fingerprint.of_folder(temporary).items())
+        sums = "".join(
+            f"{digest}  {file}\n" for file, digest in fingerprint.of_folder(temporary).items()
+        )
         (temporary / "sha256sums").write_text(sums)
 
 

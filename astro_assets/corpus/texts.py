@@ -27,9 +27,9 @@ def clean_abstract(raw: str) -> str:
     r"""Return the text of an abstract: one line, no control characters, TeX untouched.
 
     - Unicode NFC, so that an accent typed in two ways is one text.
-    - Control characters (transmission debris) become blanks: they carry no words, but may part them.
-    - Every run of white space becomes one blank and the ends are stripped: arXiv's old records break
-      lines at 80 columns and its new ones do not; both layouts of an abstract must be one text.
+    - Control characters (transmission debris) become blanks: no words, but they may part words.
+    - Every run of white space becomes one blank and the ends are stripped: arXiv's old records
+      break lines at 80 columns, its new ones do not; both layouts must be one text.
 
     >>> clean_abstract("  The $\\alpha$ line\n is\x07broad.\n")
     'The $\\alpha$ line is broad.'

@@ -1,8 +1,8 @@
 """Text to token ids with any model's own ``tokenizer.json``.
 
 The file is read by the ``tokenizers`` library directly: transformers rebuilds the normaliser of
-Llama tokenizers and then maps text with a leading blank to other ids. Text that looks like a special
-token (``<s>``) is text. BOS and EOS are never added here; streams and evaluation place them.
+Llama tokenizers and then maps text with a leading blank to other ids. Text that looks like a
+special token (``<s>``) is text. BOS and EOS are never added here: streams and evaluation do that.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ class Tokenizer:
             )
         try:
             fast = FastTokenizer.from_file(str(path))
-        except Exception as error:  # noqa: BLE001 - the library raises bare Exception for a bad file
+        except Exception as error:  # the library raises bare Exception for a bad file
             raise BadModelError(f"{path} cannot be read: {error}") from None
         fast.encode_special_tokens = True
         fast.no_padding()

@@ -21,10 +21,14 @@ OWNERS = ["team:astro-assets"]
 
 
 def unit(
-    *, group: str, kinds: set[str], deps: Sequence[str], partitioned: bool = True,
+    *,
+    group: str,
+    kinds: set[str],
+    deps: Sequence[str],
+    partitioned: bool = True,
     pool: str | None = None,
 ) -> Callable[[Callable[..., Any]], dg.AssetsDefinition]:
-    """Declare an asset whose function returns a MaterializeResult, with its checks and house style."""
+    """Declare an asset whose function returns a MaterializeResult, its checks attached."""
 
     def declare(function: Callable[..., Any]) -> dg.AssetsDefinition:
         name = function.__name__

@@ -31,12 +31,16 @@ ASSETS = [
 def build_defs(*, resources: dict[str, Any] | None = None) -> dg.Definitions:
     """Return the definitions; ``resources`` replaces ``workspace`` or ``progress`` by key.
 
-    Assets of a run share one process: a trainer must die with its run, and memory is not paid twice.
+    Assets of a run share one process: a trainer must die with its run, and libraries load once.
     """
     return dg.Definitions(
         assets=ASSETS,
         jobs=JOBS,
         schedules=[monthly_refresh],
-        resources={"workspace": WorkspaceResource(), "progress": LogProgress(), **(resources or {})},
+        resources={
+            "workspace": WorkspaceResource(),
+            "progress": LogProgress(),
+            **(resources or {}),
+        },
         executor=dg.in_process_executor,
     )

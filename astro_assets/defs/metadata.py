@@ -33,8 +33,7 @@ def column_schema(columns: Iterable[Any]) -> dict[str, Any]:
     return {
         "dagster/column_schema": dg.TableSchema(
             columns=[
-                dg.TableColumn(name=c.name, type=c.type, description=c.description)
-                for c in columns
+                dg.TableColumn(name=c.name, type=c.type, description=c.description) for c in columns
             ]
         )
     }

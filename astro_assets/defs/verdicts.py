@@ -73,7 +73,7 @@ def results_of(manifest: Manifest, store: Store) -> list[dg.AssetCheckResult]:
 
 
 def blocking_failures(store: Store, release: str, assets: Sequence[str]) -> list[str]:
-    """Judge the blocking checks of these assets again; return ``asset.check: sentence`` of the failed.
+    """Judge the blocking checks of these assets again; return a sentence for each that failed.
 
     An asset that is missing or damaged is a failure as well.
     """
@@ -193,8 +193,12 @@ def _tokens_add_up(manifest: Manifest, store: Store) -> Verdict:
         if counts[f"{field}_{side}_blocks"] * length + counts[f"{field}_{side}_tail_tokens"]
         != counts[f"{field}_{side}_tokens"]
     ]
-    return Verdict(not wrong, f"tokens ≠ blocks + tail: {wrong}" if wrong else
-                   "tokens = blocks + one tail, for each field and side.")
+    return Verdict(
+        not wrong,
+        f"tokens ≠ blocks + tail: {wrong}"
+        if wrong
+        else "tokens = blocks + one tail, for each field and side.",
+    )
 
 
 def _below_base(manifest: Manifest, store: Store) -> Verdict:
@@ -234,9 +238,7 @@ def shard_paths(store: Store, manifest: Manifest, *, table: str | None = None) -
 
 
 def _guarded(asset: str) -> Check:
-    return Check(
-        asset, "checksums", True, "Every file has the bytes it was made with.", _checksums
-    )
+    return Check(asset, "checksums", True, "Every file has the bytes it was made with.", _checksums)
 
 
 CHECKS: tuple[Check, ...] = (
@@ -248,25 +250,54 @@ CHECKS: tuple[Check, ...] = (
     Check("snapshot_papers", "in_is_out", True, "Records in = papers + dropped.", _in_is_out),
     _guarded("astro_ph_papers"),
     Check("astro_ph_papers", "papers_add_up", True, "Rows = papers + excluded.", _papers_add_up),
-    Check("astro_ph_papers", "text_vintage", False, "No text is newer than the release.",
-          _text_vintage),
-    Check("astro_ph_papers", "updates_through", False, "arXiv is known up to the release.",
-          _updates_through),
+    Check(
+        "astro_ph_papers",
+        "text_vintage",
+        False,
+        "No text is newer than the release.",
+        _text_vintage,
+    ),
+    Check(
+        "astro_ph_papers",
+        "updates_through",
+        False,
+        "arXiv is known up to the release.",
+        _updates_through,
+    ),
     _guarded("general_papers"),
     Check("general_papers", "papers_add_up", True, "Rows = papers + excluded.", _papers_add_up),
-    Check("general_papers", "data_tests", True,
-          "Unique ids, disjoint sides, no paper in both tables, no test text on the train side.",
-          _data_tests),
+    Check(
+        "general_papers",
+        "data_tests",
+        True,
+        "Unique ids, disjoint sides, no paper in both tables, no test text on the train side.",
+        _data_tests,
+    ),
     _guarded("token_blocks"),
     Check("token_blocks", "tokens_add_up", True, "Tokens = blocks + one tail.", _tokens_add_up),
     _guarded("base_model"),
     _guarded("lora_checkpoint"),
-    Check("perplexity_report", "tuned_below_base", False,
-          "Held-out astro perplexity of tuned lies below base.", _below_base),
-    Check("perplexity_report", "forgetting", False,
-          "General perplexity of tuned is at most a little above base.", _forgetting),
+    Check(
+        "perplexity_report",
+        "tuned_below_base",
+        False,
+        "Held-out astro perplexity of tuned lies below base.",
+        _below_base,
+    ),
+    Check(
+        "perplexity_report",
+        "forgetting",
+        False,
+        "General perplexity of tuned is at most a little above base.",
+        _forgetting,
+    ),
     _guarded("embeddings"),
-    Check("knowledge_report", "not_worse", False,
-          "Tuned is not shown to know less than base.", _not_worse),
+    Check(
+        "knowledge_report",
+        "not_worse",
+        False,
+        "Tuned is not shown to know less than base.",
+        _not_worse,
+    ),
     _guarded("release_report"),
 )

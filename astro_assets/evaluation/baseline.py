@@ -51,7 +51,7 @@ def encode_baseline(
 
 def _tf_idf(sample: Sample) -> BaselineVectors:
     """Return (n, <= 4,096) vectors of words, weights learnt from the abstracts."""
-    from sklearn.feature_extraction.text import TfidfVectorizer
+    from sklearn.feature_extraction.text import TfidfVectorizer  # type: ignore[import-untyped]
 
     vectoriser = TfidfVectorizer(
         max_features=MAX_WORDS,
@@ -93,7 +93,10 @@ def _load_encoder(folder: Path) -> tuple[Any, Any]:
 
     try:
         model = AutoModel.from_pretrained(
-            folder, local_files_only=True, use_safetensors=True, trust_remote_code=False,
+            folder,
+            local_files_only=True,
+            use_safetensors=True,
+            trust_remote_code=False,
             dtype=torch.float32,
         )
         tokenizer = AutoTokenizer.from_pretrained(
@@ -111,7 +114,10 @@ def _load_encoder(folder: Path) -> tuple[Any, Any]:
 def _encode_batch(model: Any, tokenizer: Any, texts: Sequence[str]) -> NDArray[np.float32]:
     """Return (len(texts), d): mean of last hidden states over real tokens, unit length."""
     fed = tokenizer(
-        list(texts), padding=True, truncation=True, max_length=MAX_ENCODER_TOKENS,
+        list(texts),
+        padding=True,
+        truncation=True,
+        max_length=MAX_ENCODER_TOKENS,
         return_tensors="pt",
     )
     with torch.inference_mode():

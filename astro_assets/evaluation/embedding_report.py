@@ -1,4 +1,4 @@
-"""The embedding report: how similar abstracts are to each model, and whether that is good for anything.
+"""The embedding report: how alike abstracts are to each model, and what that is good for.
 
 The paper's figure 3 (arXiv:2309.06126, section 3.3), with what it leaves open beside it: rank
 correlation with the baseline, the spread left after the common direction is taken off, and
@@ -34,7 +34,7 @@ from astro_assets.evaluation.similarity import (
 from astro_assets.progress import Progress
 
 MODELS = ("base", "tuned")
-_COARSE = 200
+_HISTOGRAM_BINS = 100
 _SAMPLED_PAIRS = 100_000
 _SEED = 20230912
 _N_EXAMPLES = 3
@@ -110,31 +110,34 @@ def _similarities(raw: Mapping[str, Vectors]) -> dict[str, Any]:
 
 
 def _histogram(tally: Tally) -> dict[str, list[float] | list[int]]:
-    """Return 200 bins over [-1, 1]: edges (201) and counts (200)."""
-    step = N_BINS // _COARSE
+    """Return edges (n + 1) and counts (n), n at most 100, over what the space's pairs occupy.
+
+    Every space has bins of its own width, so figures must show densities.
+    """
+    occupied = np.flatnonzero(tally.counts)
+    step = -(-int(occupied[-1] + 1 - occupied[0]) // _HISTOGRAM_BINS)
+    starts = np.arange(occupied[0], occupied[-1] + 1, step)
+    ends = np.minimum(np.append(starts, starts[-1] + step), N_BINS)
     return {
-        "edges": EDGES[::step].tolist(),
-        "counts": tally.counts.reshape(_COARSE, step).sum(axis=1).tolist(),
+        "edges": EDGES[ends].tolist(),
+        "counts": np.add.reduceat(tally.counts[: occupied[-1] + 1], starts).tolist(),
     }
 
 
 def _sampled_pairs(
     raw: Mapping[str, Vectors], ids: list[str], texts: pl.DataFrame
 ) -> dict[str, Any]:
-    """Return rank correlations with the baseline and pairs that training moved most, by a sample."""
+    """Return rank correlations with the baseline and the pairs training moved most (sampled)."""
     first, second = _draw_pairs(len(ids))
     similarity = {
-        name: np.einsum("ij,ij->i", unit[first], unit[second])
-        for name, unit in ((name, unit_rows(vectors)) for name, vectors in raw.items())
+        name: _cosines(unit_rows(vectors), first, second) for name, vectors in raw.items()
     }
     ranks = {name: _ranks(values) for name, values in similarity.items()}
     titles = dict(zip(texts["id"].to_list(), texts["title"].to_list(), strict=True))
     moved = np.argsort(ranks["tuned"] - ranks["base"], kind="stable")
     shown = [*moved[:_N_EXAMPLES], *moved[::-1][:_N_EXAMPLES]]
     return {
-        "spearman": {
-            label: _correlation(ranks[label], ranks["baseline"]) for label in MODELS
-        },
+        "spearman": {label: _correlation(ranks[label], ranks["baseline"]) for label in MODELS},
         "n_sampled_pairs": len(first),
         "examples": [
             {
@@ -158,6 +161,17 @@ def _draw_pairs(n: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     codes = np.unique((low * n + high)[low < high])
     chosen = np.random.default_rng(_SEED).permutation(codes)[:_SAMPLED_PAIRS]
     return chosen // n, chosen % n
+
+
+def _cosines(
+    unit: Vectors, first: NDArray[np.int64], second: NDArray[np.int64]
+) -> NDArray[np.float32]:
+    """Return (m,) cosines of given pairs, a few thousand at a time: their rows are copied."""
+    parts = [
+        np.einsum("ij,ij->i", unit[first[part]], unit[second[part]])
+        for part in np.array_split(np.arange(len(first)), -(-len(first) // 2_000))
+    ]
+    return np.concatenate(parts)
 
 
 def _ranks(values: NDArray[np.float32]) -> NDArray[np.float64]:

@@ -1,7 +1,7 @@
 """Figures of the release page as inline SVG that follows the page's light or dark colours.
 
-matplotlib draws with placeholder colours and plain text; both are then handed over to the page's own
-style sheet. The same numbers give the same bytes. What does not belong here: computing the numbers.
+matplotlib draws with placeholder colours and plain text; both are then handed over to the style
+sheet of the page. The same numbers give the same bytes. What does not belong here: computing them.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-from astro_assets.evaluation.page_text import cleaned
+from astro_assets.evaluation.page_text import cleaned, perplexity
 
 INK, MUTED, GRID = "#010101", "#020202", "#030303"
 BASE, TUNED, CHAMPION, BASELINE = "#040404", "#050505", "#060606", "#070707"
@@ -71,7 +71,7 @@ def perplexity_bars(values: Mapping[str, Mapping[str, float]]) -> str:
         at = [i + (place - (len(models) - 1) / 2) * width for i in range(len(values))]
         heights = [field.get(model, math.nan) for field in values.values()]
         bars = axes.bar(at, heights, width * 0.9, color=_COLOURS[model], label=model)
-        axes.bar_label(bars, fmt="{:.4g}", padding=2, color=INK, fontsize=9.5)
+        axes.bar_label(bars, fmt=perplexity, padding=2, color=INK, fontsize=9.5)
     axes.set_xticks(range(len(values)), list(values))
     axes.tick_params(axis="x", length=0)
     axes.set_ylabel("held-out perplexity")

@@ -43,6 +43,17 @@ def number(value: float | None, form: str = ",.4g") -> str:
     return format(value, form).replace("-", _MINUS)
 
 
+def perplexity(value: float | None) -> str:
+    """Return a perplexity with as many decimals as are worth reading.
+
+    >>> perplexity(6.5), perplexity(123.45), perplexity(2345.6)
+    ('6.50', '123.5', '2,346')
+    """
+    if value is None:
+        return NOTHING
+    return number(value, ",.2f" if value < 100 else ",.1f" if value < 1000 else ",.0f")
+
+
 def percent(share: float | None, form: str = "+.1%") -> str:
     """Return a share in percent with a thin space.
 

@@ -1,9 +1,10 @@
 """Token-weighted perplexity of one model on given tokens: per document, and over packed blocks.
 
 Two measures, because they answer two questions. Per document: a fresh [BOS], then the text's own
-tokens, each scored, nothing else; comparable across tokenizers by its UTF-8 bytes. Over packed blocks:
-what training minimises (arXiv:2309.06126, section 2.2), [BOS] and [EOS] scored like any token. What
-does not belong here: which texts are measured and how models are compared (perplexity_report).
+tokens, each scored, nothing else; comparable across tokenizers by its UTF-8 bytes. Over packed
+blocks: what training minimises (arXiv:2309.06126, section 2.2), [BOS] and [EOS] scored like any
+token. What does not belong here: which texts are measured and how models are compared
+(perplexity_report).
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from astro_assets.corpus.blocks import TokenBlocks
-from astro_assets.evaluation.scoring import TOKEN_BUDGET, score_sequences
+from astro_assets.evaluation.scoring import TOKEN_BUDGET, score_sequences, sum_by_owner
 from astro_assets.progress import Progress
 
 
@@ -77,9 +78,7 @@ def windows_of(document: Sequence[int], *, bos_id: int, max_positions: int) -> l
     [[1, 5, 6], [1, 7]]
     """
     step = max_positions - 1
-    return [
-        [bos_id, *document[begin : begin + step]] for begin in range(0, len(document), step)
-    ]
+    return [[bos_id, *document[begin : begin + step]] for begin in range(0, len(document), step)]
 
 
 def score_documents(
@@ -121,7 +120,7 @@ def score_documents(
         )
     owner_of = np.asarray(owners, dtype=np.int64)
     return DocumentScores(
-        nll_nats=np.bincount(owner_of, weights=nll_nats, minlength=len(documents)),
+        nll_nats=sum_by_owner(nll_nats, owner_of, len(documents)),
         n_tokens=np.asarray([len(document) for document in documents], dtype=np.int64),
         n_bytes=np.asarray(n_bytes, dtype=np.int64),
         n_windows=np.bincount(owner_of, minlength=len(documents)).astype(np.int64),
@@ -137,7 +136,7 @@ def score_blocks(
     token_budget: int = TOKEN_BUDGET,
     name: str = "perplexity, packed",
 ) -> BlockScores | None:
-    """Score packed blocks as they were cut, positions 1 onwards; None where there is no whole block.
+    """Score packed blocks as they were cut, from position 1 on; None where there is no whole block.
 
     At most ``max_tokens`` are read, in blocks spread evenly over all: the first ones would be the
     oldest papers only.

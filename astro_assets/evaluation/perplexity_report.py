@@ -81,9 +81,7 @@ def build_perplexity_report(
     """
     own = Tokenizer.load(models["base"].base_folder)
     samples = {
-        field: take_tokens(
-            texts[field], own, max_tokens=max_tokens, what=f"{field} test papers"
-        )
+        field: take_tokens(texts[field], own, max_tokens=max_tokens, what=f"{field} test papers")
         for field in FIELDS
     }
     scores: Scores = {}
@@ -92,8 +90,12 @@ def build_perplexity_report(
         tokenizer = Tokenizer.load(handle.base_folder)
         same_tokens = tokenizer.fingerprint == own.fingerprint
         scores[label] = _score_model(
-            handle, tokenizer, samples, progress=progress,
-            blocks=blocks if same_tokens else {}, max_tokens=max_tokens,
+            handle,
+            tokenizer,
+            samples,
+            progress=progress,
+            blocks=blocks if same_tokens else {},
+            max_tokens=max_tokens,
         )
         if scores[label]["astro"].blocks is None:
             why = "its context is shorter than a block" if same_tokens else "another tokenizer"
@@ -146,11 +148,22 @@ def _score_model(
             raise BadModelError(f"The tokenizer of {handle.label} makes no tokens of the texts.")
         scores[field] = FieldScores(
             documents=score_documents(
-                model, documents, sample.n_bytes, bos_id=tokenizer.bos_id,
-                max_positions=max_positions, progress=progress, name=name,
+                model,
+                documents,
+                sample.n_bytes,
+                bos_id=tokenizer.bos_id,
+                max_positions=max_positions,
+                progress=progress,
+                name=name,
             ),
-            blocks=_score_packed(model, blocks.get(field), max_positions, max_tokens=max_tokens,
-                                 progress=progress, name=f"{name}, packed"),
+            blocks=_score_packed(
+                model,
+                blocks.get(field),
+                max_positions,
+                max_tokens=max_tokens,
+                progress=progress,
+                name=f"{name}, packed",
+            ),
         )
     del model
     gc.collect()
@@ -158,8 +171,13 @@ def _score_model(
 
 
 def _score_packed(
-    model: Any, blocks: TokenBlocks | None, max_positions: int, *,
-    max_tokens: int, progress: Progress, name: str,
+    model: Any,
+    blocks: TokenBlocks | None,
+    max_positions: int,
+    *,
+    max_tokens: int,
+    progress: Progress,
+    name: str,
 ) -> BlockScores | None:
     if blocks is None or blocks.block_length > max_positions:
         return None

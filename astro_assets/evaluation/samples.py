@@ -1,8 +1,9 @@
 """Which held-out papers an evaluation reads: the same ones in every release, whatever was added.
 
-A sample is the beginning of the papers ordered by a cryptographic hash of their id, so it spreads over
-all years, does not depend on the order papers come in, and a larger one contains a smaller one. What
-does not belong here: which papers are held out (warehouse) and how their text is cleaned (corpus).
+A sample is the beginning of the papers ordered by a cryptographic hash of their id, so it spreads
+over all years, does not depend on the order papers come in, and a larger one contains a smaller.
+What does not belong here: which papers are held out (warehouse) and how their text is cleaned
+(corpus).
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Log-likelihoods: how probable a model finds given tokens, in nats, exact in float32.
 
-The one place of evaluation that runs a forward pass for likelihoods. Which tokens stand in a sequence
-and which of them count is the caller's business (perplexity, knowledge).
+The one place of evaluation that runs a forward pass for likelihoods. Which tokens stand in a
+sequence and which of them count is the caller's business (perplexity, knowledge).
 """
 
 from __future__ import annotations
@@ -113,10 +113,10 @@ def _batch_nll(
 ) -> NDArray[np.float64]:
     """Return (n,) sums for one batch, logits made for scored positions only and in chunks."""
     hidden = parts.hidden(sequences)
-    counts = [len(s) - first for s, first in zip(sequences, first_scored, strict=True)]
-    rows = np.repeat(np.arange(len(sequences)), counts)
-    columns = np.concatenate([np.arange(f, len(s)) for s, f in zip(sequences, first_scored)])
-    targets = np.concatenate([np.asarray(s[f:]) for s, f in zip(sequences, first_scored)])
+    scored = [np.arange(f, len(s)) for s, f in zip(sequences, first_scored, strict=True)]
+    rows = np.repeat(np.arange(len(sequences)), [len(positions) for positions in scored])
+    columns = np.concatenate(scored)
+    targets = np.concatenate([np.asarray(s)[p] for s, p in zip(sequences, scored, strict=True)])
     nll = np.zeros(len(rows), dtype=np.float64)
     step = max(1, _LOGITS_IN_MEMORY // parts.n_vocab)
     for begin in range(0, len(rows), step):
@@ -124,7 +124,20 @@ def _batch_nll(
         logits = parts.head(hidden[rows[part], columns[part] - 1]).float()
         wanted = torch.from_numpy(targets[part].astype(np.int64)).to(logits.device)
         nll[part] = cross_entropy(logits, wanted, reduction="none").double().cpu().numpy()
-    return np.bincount(rows, weights=nll, minlength=len(sequences))
+    return sum_by_owner(nll, rows, len(sequences))
+
+
+def sum_by_owner(
+    values: NDArray[np.float64], owners: NDArray[np.int64], n_owners: int
+) -> NDArray[np.float64]:
+    """Return (n_owners,) sums of the values that belong to each owner; 0 where none does.
+
+    >>> sum_by_owner(np.array([1.0, 2.0, 4.0]), np.array([0, 0, 2]), 3).tolist()
+    [3.0, 0.0, 4.0]
+    """
+    sums = np.zeros(n_owners, dtype=np.float64)
+    np.add.at(sums, owners, values)
+    return sums
 
 
 def _check_head(model: Any, parts: CausalParts, ids: Sequence[int]) -> None:

@@ -28,8 +28,8 @@ def paired_ratio_difference(
 ) -> Interval:
     """Return sum(minuend - subtrahend) / sum(weights) with a bootstrap interval over the items.
 
-    The ratio estimator of a paired difference: items (documents) are drawn with replacement, and both
-    sums are taken over the same draw. Percentile interval, 2.5 % and 97.5 %.
+    The ratio estimator of a paired difference: items (documents) are drawn with replacement, and
+    both sums are taken over the same draw. Percentile interval, 2.5 % and 97.5 %.
 
     Args:
         minuend: Per item, say the tuned model's nll in nats.
@@ -62,9 +62,7 @@ def wilson_interval(n_right: int, n: int) -> tuple[float, float]:
     return (middle - half) / (1 + z2 / n), (middle + half) / (1 + z2 / n)
 
 
-def paired_share_difference(
-    right_a: NDArray[np.bool_], right_b: NDArray[np.bool_]
-) -> Interval:
+def paired_share_difference(right_a: NDArray[np.bool_], right_b: NDArray[np.bool_]) -> Interval:
     """Return share(a) - share(b) of paired yes/no items with a 95 % score interval.
 
     Newcombe 1998 (Statistics in Medicine 17, 2635), method 10: the Wilson limits of both shares,
@@ -88,7 +86,7 @@ def paired_share_difference(
 
 
 def _score_correlation(right_a: NDArray[np.bool_], right_b: NDArray[np.bool_]) -> float:
-    """Return phi of the 2 x 2 table with Newcombe's continuity correction; 0 where a margin is 0."""
+    """Return phi of the 2 x 2 table, with Newcombe's continuity correction; 0 by a margin of 0."""
     n, n_a, n_b = len(right_a), int(right_a.sum()), int(right_b.sum())
     n_both = int((right_a & right_b).sum())
     margins = n_a * (n - n_a) * n_b * (n - n_b)

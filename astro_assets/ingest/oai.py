@@ -3,9 +3,9 @@
 A window's folder holds ``page-00001.xml.gz``, … as they came and ``state.json``, which names the
 pages that count, the token the next one is asked with, and whether the window is complete. A page
 is written before the state that names it, so a harvest killed anywhere goes on after the last page
-the state knows. Windows are asked without ``until`` and without a set: a paper that leaves a subject
-leaves its set too. The two days before the month are there because records shift between pages
-while a harvest runs.
+the state knows. Windows are asked without ``until`` and without a set: a paper that leaves a
+subject leaves its set too. The two days before the month are there because records shift between
+pages while a harvest runs.
 
 Belongs here: the order of pages and what lies on disk. Does not belong here: merging windows
 (``warehouse``).
@@ -80,21 +80,17 @@ def harvest_window(
     """Harvest what arXiv added or changed since the month began, or go on with it.
 
     Args:
-        base_url: The OAI-PMH address.
-        month: The window; asked from its first day minus two days, and never before 2005-09-16.
+        base_url, month: The OAI-PMH address and the window, asked from its first day minus two.
         folder: Where its pages lie or shall lie.
         contact: Mail address for the User-Agent.
         progress: Told one step a page.
-        clock: The time now, UTC.
-        sleep: Waits that many seconds.
-        client: Sends the requests.
+        clock, sleep, client: The time now (UTC), waiting, and sending.
 
     Returns:
         The folder; its fingerprint is over the pages' sha256 in order.
 
     Raises:
-        HarvestError: no answer, no OAI-PMH, nothing in the window yet (later, then), or a folder of
-            another window. What came is kept.
+        HarvestError: no answer, no OAI-PMH, nothing yet, another window's folder. Pages are kept.
         BadSettingError: the address or the contact cannot be used.
         DamagedArtifactError: ``state.json`` cannot be read.
     """

@@ -124,7 +124,7 @@ def _root(data: bytes) -> Element:
         root: Element = fromstring(data, forbid_dtd=True)
     except DefusedXmlException as error:
         raise _no_page("it declares entities or a document type") from error
-    except (ParseError, ValueError) as error:  # ValueError: an encoding expat does not know
+    except (ParseError, ValueError, LookupError) as error:  # the last two: a strange encoding
         raise _no_page(f"it is no well-formed XML ({error})") from error
     if root.tag != f"{_OAI}OAI-PMH":
         raise _no_page(f"its root element is {root.tag[:80]!r}")

@@ -161,7 +161,7 @@ def settle(
 def _measured_against(
     tracking: Tracking, case: Case, opponent: int | None
 ) -> Mapping[str, Any] | None:
-    """Return the perplexity report; a comparison with another champion than this one is no evidence."""
+    """Return the perplexity report; a comparison with another champion is no evidence."""
     if case.perplexity is None or opponent is None:
         return case.perplexity
     version = find_version(tracking, case.model_name, version=opponent)

@@ -1,4 +1,4 @@
-"""A checkpoint from training to the registry: one MLflow run, one version, never two for one adapter.
+"""A checkpoint from training to the registry: one MLflow run, one version per adapter.
 
 What does not belong here: how training works (``training``) and which version is champion
 (``champion``).
@@ -97,7 +97,7 @@ def register_checkpoint(
     model_name: str,
     identity: Identity,
 ) -> ModelVersion:
-    """Register a trained adapter as ``candidate``; one that is registered keeps version and aliases."""
+    """Register a trained adapter as ``candidate``; a registered one keeps version and aliases."""
     known = version_of_adapter(tracking, model_name, checkpoint.fingerprint)
     if known is not None:
         return known

@@ -45,8 +45,9 @@ class ScratchConfig:
     """Tokens per pretraining block."""
     n_tokens: int = 650_000
     """Tokens of the whole pretraining: a budget and no clock, so that equal runs are equal."""
-    batch: int = 8
-    learning_rate: float = 3e-3
+    batch: int = 4
+    """Blocks per step: many small steps teach more than few large ones at this budget."""
+    learning_rate: float = 4e-3
     tokenizer_characters: int = 20_000_000
     """The tokenizer is trained on an even sample of at most so many characters."""
     seed: int = 0

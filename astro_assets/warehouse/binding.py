@@ -53,14 +53,14 @@ def bind(store: Store, release: str, *, rebase: bool, snapshot_given: bool) -> B
             f"Release {release} is bound to the snapshot {made.facts['snapshot'][:12]}…, and this "
             f"run named {present.snapshot.fingerprint[:12]}….",
             expected="the same snapshot: a release stays what it was.",
-            do="Add --rebase to make the release anew from this snapshot, or use another ASTRO_HOME.",
+            do="Add --rebase to make the release anew from it, or use another ASTRO_HOME.",
         )
     snapshot = store.find("arxiv_snapshot", made.facts["snapshot_key"])
     papers = store.find("snapshot_papers", made.facts["snapshot_papers_key"])
     if snapshot is None or papers is None:
         raise MissingArtifactError(
-            f"Release {release} is bound to the snapshot {made.facts['snapshot'][:12]}…, which this "
-            "home no longer knows.",
-            do="Materialise arxiv_snapshot from that file again, or bind the release anew (--rebase).",
+            f"Release {release} is bound to the snapshot {made.facts['snapshot'][:12]}…, which "
+            "this home no longer knows.",
+            do="Materialise arxiv_snapshot from that file again, or bind anew with --rebase.",
         )
     return Binding(snapshot, papers, False)

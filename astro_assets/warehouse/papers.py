@@ -34,6 +34,7 @@ TableName = Literal["astro_ph_papers", "general_papers"]
 
 _TABLES: Mapping[TableName, str] = {"astro_ph_papers": "astro", "general_papers": "general"}
 _NO_END = "9999-12"
+_ROWS_AT_ONCE = 30_000
 _REASONS = ("withdrawn", "empty_abstract", "copy_of_test", "duplicate_text")
 _DROPS = ("superseded", "no_category", "no_month")
 
@@ -277,22 +278,37 @@ def _write(
         Shard(table=_TABLES[table], file=prefix + shards.file_name(c["month"], c["content"]), **c)
         for c in contents
     ]
-    missing = {s.month: s for s in made if not shards.is_good(out / s.file, s.content)}
-    n_rows = sum(s.n_rows for s in missing.values())
+    missing = [s for s in made if not shards.is_good(out / s.file, s.content)]
+    n_rows = sum(s.n_rows for s in missing)
     with progress.task(f"write {table}", total=n_rows, unit="papers") as task:
-        if missing:
-            for month, rows in _rows_of(runner, table, sorted(missing)):
-                shards.write_shard(out / missing[month].file, rows)
+        for group in _groups(missing):
+            files = {s.month: s.file for s in group}
+            for month, rows in _rows_of(runner, table, sorted(files)):
+                shards.write_shard(out / files[month], rows)
                 task.advance(rows.num_rows, month=month)
     return made
+
+
+def _groups(missing: Sequence[Shard]) -> Iterator[list[Shard]]:
+    """Cut months into runs of about _ROWS_AT_ONCE rows: what is sorted with its text in memory."""
+    group: list[Shard] = []
+    for shard in missing:
+        if group and sum(s.n_rows for s in group) + shard.n_rows > _ROWS_AT_ONCE:
+            yield group
+            group = []
+        group.append(shard)
+    if group:
+        yield group
 
 
 def _rows_of(
     runner: Runner, table: TableName, months: Sequence[str]
 ) -> Iterator[tuple[str, pa.Table]]:
     reader = runner.stream(
-        f"select * from {quoted(table)} where submission_month in (select unnest($months)) "
-        "order by submission_month, id",
+        f"select * from {quoted(table)} where submission_month between $first and $last "
+        "and submission_month in (select unnest($months)) order by submission_month, id",
+        first=months[0],
+        last=months[-1],
         months=list(months),
     )
     return shards.by_month(reader, CONTRACTS[table])

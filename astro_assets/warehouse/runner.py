@@ -18,21 +18,28 @@ MEMORY_LIMIT = "400MB"
 """What DuckDB may hold before it spills to disk; the process is larger by Python and Arrow."""
 
 _ROWS_PER_BATCH = 10_000
+_ROWS_PER_FLUSH = 20_000
 
 
 class Runner:
     """One in-memory database with a project's models; make it with ``open_runner``."""
 
     def __init__(
-        self, connection: duckdb.DuckDBPyConnection, project: Project, parameters: Mapping[str, Any]
+        self,
+        connection: duckdb.DuckDBPyConnection,
+        project: Project,
+        parameters: Mapping[str, Any],
+        folder: Path,
     ) -> None:
-        """Hold the connection; ``parameters`` are bound in models and queries that name them."""
-        self._connection, self._project = connection, project
+        """Hold the connection; ``parameters`` are bound in the models that name them."""
+        self._connection, self._project, self._folder = connection, project, folder
         self._parameters = dict(parameters)
         self._built: set[str] = set()
+        self._schemas: dict[str, pa.Schema] = {}
 
     def add_source(self, name: str, batches: pa.RecordBatchReader | pa.Table) -> None:
         """Register Arrow data as ``source(name)``; a reader can be read once."""
+        self._schemas[name] = batches.schema
         self._connection.register(source_name(name), batches)
 
     def add_shards(self, relation: str, paths: Sequence[Path], contract: Contract) -> None:
@@ -63,8 +70,29 @@ class Runner:
 
     def _create(self, model: Model) -> None:
         bound = {name: self._parameters[name] for name in model.parameters}
-        statement = f"create temp {model.kept} {quoted(model.name)} as\n{model.render()}"
+        if model.kept == "files":
+            if self._write_files(model, bound):
+                return
+            # No rows make no files. The readers are spent by now, so an empty table is made of none.
+            for name in model.sources.keys() & self._schemas.keys():
+                self._connection.register(source_name(name), self._schemas[name].empty_table())
+        kept = "view" if model.kept == "view" else "table"
+        statement = f"create temp {kept} {quoted(model.name)} as\n{model.render()}"
         self._connection.execute(statement, bound)
+
+    def _write_files(self, model: Model, bound: Mapping[str, Any]) -> bool:
+        """Keep a model as Parquet files; tell whether it had any row to be kept."""
+        folder = self._folder / model.name
+        self._connection.execute(
+            f"copy (\n{model.render()}\n) to '{folder}' "
+            f"(format parquet, partition_by ({quoted(model.header['partition'])}))",
+            bound,
+        )
+        files = sorted(folder.rglob("*.parquet"))
+        if files:
+            names = [str(path) for path in files]
+            self._connection.read_parquet(names, hive_partitioning=False).create_view(model.name)
+        return bool(files)
 
 
 @contextmanager
@@ -75,18 +103,22 @@ def open_runner(
     scratch_folder: Path | None = None,
 ) -> Iterator[Runner]:
     """Open a database that spills below ``scratch_folder`` (default: the system's) and close it."""
-    with tempfile.TemporaryDirectory(prefix=".duckdb.", dir=scratch_folder) as spill:
+    with tempfile.TemporaryDirectory(prefix=".duckdb.", dir=scratch_folder) as name:
+        folder = Path(name)
         connection = duckdb.connect(
             ":memory:",
             config={
                 "memory_limit": MEMORY_LIMIT,
-                "temp_directory": spill,
+                "temp_directory": str(folder / "spill"),
                 "autoinstall_known_extensions": False,
                 "python_enable_replacements": False,
+                # Order is asked for where it matters; keeping it elsewhere costs memory.
+                "preserve_insertion_order": False,
+                "partitioned_write_flush_threshold": _ROWS_PER_FLUSH,
             },
         )
         try:
             connection.execute("set TimeZone = 'UTC'")
-            yield Runner(connection, project, parameters or {})
+            yield Runner(connection, project, parameters or {}, folder)
         finally:
             connection.close()

@@ -19,8 +19,9 @@ from astro_assets.errors import AstroError
 SQL_FOLDER = Path(astro_assets.__file__).parent.parent / "dbt_like_sql"
 """The bundled models and data tests, beside the package in a checkout and in a wheel."""
 
-KEPT = ("table", "view")
-"""How a model is kept: computed once, or inlined where it is read."""
+KEPT = ("table", "view", "files")
+"""How a model is kept: computed once, inlined where it is read, or computed once into Parquet files
+partitioned by the column that the header field ``partition`` names."""
 
 _TOKEN = re.compile(
     r"""--[^\n]*                                                  # comment
@@ -43,7 +44,7 @@ class Model:
     path: Path
     text: str
     header: Mapping[str, str]
-    """Field -> text: grain, key, kept, why."""
+    """Field -> text: grain, key, kept, why; partition with kept: files."""
     refs: Mapping[str, int]
     """Model referred to -> line of the first mention."""
     sources: Mapping[str, int]
@@ -53,7 +54,7 @@ class Model:
 
     @property
     def kept(self) -> str:
-        """``table`` or ``view``."""
+        """``table``, ``view`` or ``files``."""
         return self.header["kept"]
 
     def render(self) -> str:
@@ -177,6 +178,11 @@ def _check_kept(model: Model) -> None:
     if model.kept not in KEPT:
         raise SqlModelError(
             f"{model.path}:1: kept is {model.kept!r}.", expected=f"one of {', '.join(KEPT)}."
+        )
+    if model.kept == "files" and "partition" not in model.header:
+        raise SqlModelError(
+            f"{model.path}:1: the header lacks 'partition'.",
+            expected="with kept: files, the column the files are partitioned by.",
         )
     if model.kept == "view" and model.parameters:
         raise SqlModelError(

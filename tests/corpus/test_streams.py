@@ -18,7 +18,9 @@ ROWS = [
 ]
 
 
-def paper_shard(folder: Path, month: str = "2020-01", rows=ROWS, field: str = "astro") -> PaperShard:
+def paper_shard(
+    folder: Path, month: str = "2020-01", rows=ROWS, field: str = "astro"
+) -> PaperShard:
     path = shard(folder / f"{field}-{month}.parquet", rows)
     return PaperShard(field, month, path, fingerprint.of_file(path))
 

@@ -103,7 +103,10 @@ def test_the_modification_day_is_the_datestamp_else_the_update_date() -> None:
 
 def test_texts_equal_but_for_blanks_have_one_hash() -> None:
     first, *same = staged(
-        *(record(abstract=t) for t in ("a bright star", "  a\nbright  star\n", "a\u00a0bright\tstar"))
+        *(
+            record(abstract=t)
+            for t in ("a bright star", "  a\nbright  star\n", "a\u00a0bright\tstar")
+        )
     )
     assert [r["text_sha256"] for r in same] == [first["text_sha256"]] * 2
     other, empty, nothing = staged(

@@ -75,7 +75,10 @@ def perplexity_report(context: dg.AssetExecutionContext) -> dg.MaterializeResult
         },
         build=lambda key: build_perplexity_report(
             models,
-            texts={"astro": test_texts(workspace, astro), "general": test_texts(workspace, general)},
+            texts={
+                "astro": test_texts(workspace, astro),
+                "general": test_texts(workspace, general),
+            },
             blocks={
                 field: open_blocks(tokens.facts, store.path_of(tokens), field=field, side="test")
                 for field in ("astro", "general")
@@ -110,7 +113,9 @@ def embeddings(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
     return materialise(
         context,
         parents=[
-            store.require("lora_checkpoint", release), store.require("base_model", None), astro
+            store.require("lora_checkpoint", release),
+            store.require("base_model", None),
+            astro,
         ],
         parameters=parameters,
         build=lambda key: build_embeddings(
@@ -126,7 +131,7 @@ def embeddings(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
 
 @unit(group="evaluation", kinds={"numpy"}, deps=["embeddings", "astro_ph_papers"])
 def embedding_report(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
-    """Pairwise similarities against a baseline encoder (the paper's figure 3) and retrieval quality."""
+    """Pairwise similarities against a baseline encoder (the paper's figure 3), and retrieval."""
     from astro_assets.evaluation.similarity import build_embedding_report
 
     workspace, release = workspace_of(context), context.partition_key
@@ -150,7 +155,7 @@ def embedding_report(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
     pool="gpu",
 )
 def completion_report(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
-    """The first sentence of fixed test abstracts continued by base and tuned (the paper's figure 2)."""
+    """First sentences of fixed test abstracts, continued by base and tuned (paper's figure 2)."""
     from astro_assets.evaluation.completions import build_completion_report
 
     workspace, release = workspace_of(context), context.partition_key
@@ -165,7 +170,9 @@ def completion_report(context: dg.AssetExecutionContext) -> dg.MaterializeResult
     return materialise(
         context,
         parents=[
-            store.require("lora_checkpoint", release), store.require("base_model", None), astro
+            store.require("lora_checkpoint", release),
+            store.require("base_model", None),
+            astro,
         ],
         parameters=parameters,
         build=lambda key: build_completion_report(
@@ -178,9 +185,7 @@ def completion_report(context: dg.AssetExecutionContext) -> dg.MaterializeResult
     )
 
 
-@unit(
-    group="evaluation", kinds={"pytorch"}, deps=["lora_checkpoint", "base_model"], pool="gpu"
-)
+@unit(group="evaluation", kinds={"pytorch"}, deps=["lora_checkpoint", "base_model"], pool="gpu")
 def knowledge_report(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
     """Multiple-choice astronomy questions by log-likelihood, tuned against base.
 

@@ -25,9 +25,7 @@ def arxiv_snapshot(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
         context,
         parents=[],
         parameters={"path": str(path), "sha256": of_file(path)},
-        build=lambda _key: inspect_snapshot(
-            source, workspace.home, until=until, progress=progress
-        ),
+        build=lambda _key: inspect_snapshot(source, workspace.home, until=until, progress=progress),
     )
 
 

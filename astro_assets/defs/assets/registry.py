@@ -1,33 +1,27 @@
 """The promotion decision, and the page people read."""
 
-from dataclasses import replace
-from typing import Any
-
 import dagster as dg
 
-from astro_assets.artifacts.manifest import Built
 from astro_assets.defs import verdicts
-from astro_assets.defs.adapter import (
-    keep,
-    materialise,
-    progress_of,
-    result,
-    tracking_of,
-    unit,
-    workspace_of,
-)
+from astro_assets.defs.adapter import keep, result, tracking_of, unit, workspace_of
 from astro_assets.defs.resources import now
 
 GUARDED = (
-    "arxiv_snapshot", "snapshot_papers", "astro_ph_papers", "general_papers", "token_blocks",
-    "base_model", "lora_checkpoint",
+    "arxiv_snapshot",
+    "snapshot_papers",
+    "astro_ph_papers",
+    "general_papers",
+    "token_blocks",
+    "base_model",
+    "lora_checkpoint",
 )
 """Assets whose blocking checks promotion judges again."""
 
 
 @unit(
-    group="registry", kinds={"mlflow"}, deps=["lora_checkpoint", "perplexity_report",
-                                             "knowledge_report"]
+    group="registry",
+    kinds={"mlflow"},
+    deps=["lora_checkpoint", "perplexity_report", "knowledge_report"],
 )
 def champion_model(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
     """The promotion decision: moves the ``champion`` alias, or says in the ledger why not.
@@ -49,10 +43,12 @@ def champion_model(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
         release,
         settings.model_name,
         tuned.fingerprint,
-        perplexity.facts["report"] if perplexity.parents["lora_checkpoint"] == tuned.fingerprint
+        perplexity.facts["report"]
+        if perplexity.parents["lora_checkpoint"] == tuned.fingerprint
         else None,
         perplexity.parameters["champion"],
-        knowledge.facts["report"] if knowledge.parents["lora_checkpoint"] == tuned.fingerprint
+        knowledge.facts["report"]
+        if knowledge.parents["lora_checkpoint"] == tuned.fingerprint
         else None,
         failures,
         {"dagster": context.run.run_id, "mlflow": tuned.facts["mlflow_run_id"]},
@@ -70,12 +66,15 @@ def champion_model(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
             "blocking_failures": list(failures),
         },
         build=lambda key: settle(
-            tracking, case, rules, ledger_path=workspace.home.ledger,
-            out=workspace.home.evaluations / f"decision-{key}", now=now(),
+            tracking,
+            case,
+            rules,
+            ledger_path=workspace.home.ledger,
+            out=workspace.home.evaluations / f"decision-{key}",
+            now=now(),
         ),
         # A registry that lost its champion is given the one that was decided on.
-        force=settings.force
-        or bool(not held and before and before.facts["decision"]["promoted"]),
+        force=settings.force or bool(not held and before and before.facts["decision"]["promoted"]),
     )
     decision = manifest.facts["decision"]
     return result(
@@ -90,20 +89,34 @@ def champion_model(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
 @unit(
     group="registry",
     kinds={"html", "matplotlib"},
-    deps=["champion_model", "perplexity_report", "embedding_report", "completion_report",
-          "knowledge_report", "astro_ph_papers", "general_papers", "token_blocks", "base_model",
-          "lora_checkpoint"],
+    deps=[
+        "champion_model",
+        "perplexity_report",
+        "embedding_report",
+        "completion_report",
+        "knowledge_report",
+        "astro_ph_papers",
+        "general_papers",
+        "token_blocks",
+        "base_model",
+        "lora_checkpoint",
+    ],
 )
 def release_report(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
-    """The page people read: one self-contained HTML file per release, and the index over releases."""
-    from astro_assets.registry.release_page import build_release_report, parents_of
+    """The page people read: one self-contained HTML file per release, and the index over all."""
+    from astro_assets.registry.release_page import build_release_report, parts_of, write_index
 
     workspace, release = workspace_of(context), context.partition_key
-    store = workspace.store
-    parents = parents_of(store, release)
-    return materialise(
+    store, home = workspace.store, workspace.home
+    parts = parts_of(store, release)
+    manifest, reused = keep(
         context,
-        parents=parents,
-        parameters={},
-        build=lambda _key: build_release_report(store, release, parents, now=now()),
+        parents=list(parts.values()),
+        parameters={"release": release},
+        build=lambda _key: build_release_report(home, store, release, parts),
+    )
+    # The champion may have changed since this page was made; the index says so.
+    write_index(home, store, workspace.settings.model_name)
+    return result(
+        context, manifest, reused=reused, index=dg.MetadataValue.path(home.reports / "index.html")
     )

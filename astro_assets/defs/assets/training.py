@@ -19,8 +19,9 @@ from astro_assets.defs.resources import Workspace
 from astro_assets.defs.verdicts import shard_paths
 
 
-@unit(group="training", kinds={"pytorch", "huggingface"}, deps=["snapshot_papers"],
-      partitioned=False)
+@unit(
+    group="training", kinds={"pytorch", "huggingface"}, deps=["snapshot_papers"], partitioned=False
+)
 def base_model(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
     """The base model and its tokenizer, resolved and digested: a folder, a hub id, or ``scratch``.
 
@@ -45,9 +46,9 @@ def base_model(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
 def _scratch_base(context: dg.AssetExecutionContext, workspace: Workspace) -> Any:
     from astro_assets.corpus.texts import read_texts
     from astro_assets.models.base import describe_base
-    from astro_assets.training.scratch import SCRATCH, build_scratch_base
+    from astro_assets.training.scratch import ScratchConfig, build_scratch_base
 
-    store = workspace.store
+    store, config = workspace.store, ScratchConfig()
     papers = store.require("snapshot_papers", None)
     snapshot = store.require("arxiv_snapshot", None)
 
@@ -57,7 +58,7 @@ def _scratch_base(context: dg.AssetExecutionContext, workspace: Workspace) -> An
         built = build_scratch_base(
             texts,
             workspace.home.bases / f"scratch-{key}",
-            config=SCRATCH,
+            config=config,
             progress=progress_of(context),
             threads=workspace.settings.threads,
         )
@@ -73,7 +74,7 @@ def _scratch_base(context: dg.AssetExecutionContext, workspace: Workspace) -> An
     return materialise(
         context,
         parents=[],
-        parameters={"base": "scratch", "world": world, "config": asdict(SCRATCH)},
+        parameters={"base": "scratch", "world": world, "config": asdict(config)},
         build=build,
         force=workspace.settings.rebuild_base,
     )

@@ -13,9 +13,10 @@ from astro_assets.defs.resources import Workspace
 from astro_assets.defs.verdicts import shard_paths
 from astro_assets.months import Month
 
+
 @unit(group="warehouse", kinds={"duckdb", "parquet"}, deps=["arxiv_snapshot"], partitioned=False)
 def snapshot_papers(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
-    """The snapshot through DuckDB once: astro-ph papers and the general sample by submission month."""
+    """The snapshot through DuckDB once: astro-ph papers and the general sample, by month."""
     from astro_assets.ingest.snapshot import read_batches
     from astro_assets.warehouse.papers import build_snapshot_papers
     from astro_assets.warehouse.sides import SPLIT_SALT, choose_general_share
@@ -47,10 +48,10 @@ def snapshot_papers(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
     deps=["snapshot_papers", "arxiv_updates"],
 )
 def astro_ph_papers(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
-    """Every paper of the release with an astro-ph category; what no model may read is marked, not lost.
+    """Every paper of the release with an astro-ph category; what no model may read is marked.
 
-    ``excluded_because`` says withdrawn, empty_abstract, duplicate_text or copy_of_test; ``side`` says
-    train or test, by a hash of the id alone.
+    ``excluded_because`` says withdrawn, empty_abstract, duplicate_text or copy_of_test; ``side``
+    says train or test, by a hash of the id alone.
     """
     from astro_assets.warehouse.binding import bind
 
@@ -88,7 +89,7 @@ def astro_ph_papers(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
     deps=["snapshot_papers", "arxiv_updates", "astro_ph_papers"],
 )
 def general_papers(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
-    """A sample of the papers without any astro-ph category: forgetting is measured on its test side.
+    """A sample of the papers without any astro-ph category: forgetting is measured on them.
 
     Made from the snapshot that astro_ph_papers of the same release is bound to.
     """

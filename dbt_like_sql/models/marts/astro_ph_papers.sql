@@ -26,5 +26,6 @@ select
     r.is_astro,
     r.row_sha256
 from {{ ref('paper_judgements') }} as j
-join {{ ref('paper_rows') }} as r on r.id = j.id and r.ordinal = j.ordinal
+join {{ ref('paper_rows') }} as r
+    on r.id = j.id and r.ordinal = j.ordinal and r.submission_month = j.submission_month
 where j.table_name = 'astro'

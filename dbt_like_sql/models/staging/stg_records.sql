@@ -1,12 +1,15 @@
 -- grain: one row per raw record, however it came in (snapshot line or harvested record)
 -- key: ordinal
--- kept: table
+-- kept: files
+-- partition: submission_year
 -- why: the only place where raw text becomes typed columns. Categories are matched as whole tokens
 --   (plasm-ph is not astro-ph). The submission month is that of version v1, else the id's YYMM.
 --   General papers outside the share keep their key columns only: a later version of a record must
 --   still supersede an earlier one, but their text would fill the memory for nothing.
 --   A paper is withdrawn if its abstract or comments say so of the paper itself; gas that "is
 --   withdrawn from a disk", a withdrawn theorem or a paper once withdrawn from a journal is not.
+--   Kept as files, because nearly all text of a snapshot passes here and none is needed again before
+--   the shards are written; a year per folder lets that read a few months at a time.
 --   row_sha256 covers every column a table shows, each written as length:value or - for null, so
 --   that it is the same in every version of DuckDB and no two rows can be confused.
 with words as (
@@ -143,6 +146,7 @@ select
     license,
     timezone('UTC', submitted_at) as submitted_at,
     submission_month,
+    submission_month[1:4] as submission_year,
     n_versions,
     latest_version,
     update_date,

@@ -1,0 +1,206 @@
+"""A release's manifests and decision gathered into its page, and all releases into the index.
+
+What does not belong here: how a page looks (``evaluation.pages``).
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, replace
+from typing import Any
+
+from astro_assets.artifacts import fingerprint
+from astro_assets.artifacts.home import Home
+from astro_assets.artifacts.manifest import Built, Manifest, Store
+from astro_assets.evaluation.pages import (
+    IndexEntry,
+    PageCorpus,
+    PageLineage,
+    PageModel,
+    PageVerdict,
+    ReleasePage,
+    render_index,
+    render_release_page,
+)
+from astro_assets.registry import ledger
+
+SHOWN = (
+    "astro_ph_papers", "general_papers", "token_blocks", "base_model", "lora_checkpoint",
+    "perplexity_report", "embeddings", "embedding_report", "completion_report",
+    "knowledge_report", "champion_model",
+)  # fmt: skip
+"""Assets a page is made of, in the order of the flow."""
+
+Parts = Mapping[str, Manifest]
+
+
+def parts_of(store: Store, release: str) -> dict[str, Manifest]:
+    """Return the manifests a release's page is made of; what was never made is left out."""
+    found = {name: store.current(name, release) or store.current(name, None) for name in SHOWN}
+    return {name: manifest for name, manifest in found.items() if manifest is not None}
+
+
+def build_release_report(home: Home, store: Store, release: str, parts: Parts) -> Built:
+    """Write the page of a release.
+
+    Returns:
+        The page; its fingerprint leaves out run ids, which name runs and not content. Facts:
+        ``index``, the release's line in the index.
+    """
+    content = _content(store, release, parts)
+    path = render_release_page(content, home.reports / f"{release}.html")
+    said = asdict(replace(content, run_ids={}))
+    return Built(
+        fingerprint=fingerprint.of_value(json.loads(json.dumps(said))),
+        path=path,
+        counts={"n_bytes": path.stat().st_size},
+        files={path.name: fingerprint.of_file(path)},
+        facts={"index": asdict(_index_entry(release, path.name, parts))},
+    )
+
+
+def write_index(home: Home, store: Store, model_name: str) -> None:
+    """Write the index over all releases that have a page, the present champion marked."""
+    champion = _present_champion(home, model_name)
+    entries = []
+    for folder in sorted(home.releases.glob("????-??")):
+        report = store.current("release_report", folder.name)
+        if report is not None and store.path_of(report).is_file():
+            entry = IndexEntry(**report.facts["index"])
+            is_champion = champion is not None and entry.model == f"{model_name} {champion}"
+            entries.append(replace(entry, is_champion=is_champion))
+    render_index(entries, home.reports / "index.html")
+
+
+def _present_champion(home: Home, model_name: str) -> int | None:
+    told = [e.champion_after for e in ledger.entries(home.ledger) if e.model_name == model_name]
+    return told[-1] if told else None
+
+
+def _content(store: Store, release: str, parts: Parts) -> ReleasePage:
+    return ReleasePage(
+        release=release,
+        model=_model(parts),
+        verdict=_verdict(parts),
+        corpus=_corpus(parts),
+        learning_curve=_curve(store, parts.get("lora_checkpoint")),
+        perplexity=_report(parts, "perplexity_report"),
+        embeddings=_report(parts, "embedding_report"),
+        completions=_report(parts, "completion_report"),
+        knowledge=_report(parts, "knowledge_report"),
+        lineage=[
+            PageLineage(name, part.fingerprint, part.code_version) for name, part in parts.items()
+        ],
+        run_ids=_run_ids(parts),
+        warnings=_warnings(release, parts),
+    )
+
+
+def _decision(parts: Parts) -> dict[str, Any] | None:
+    champion = parts.get("champion_model")
+    return None if champion is None else champion.facts["decision"]
+
+
+def _model(parts: Parts) -> PageModel | None:
+    checkpoint, base, decision = (
+        parts.get("lora_checkpoint"),
+        parts.get("base_model"),
+        _decision(parts),
+    )
+    if checkpoint is None or base is None:
+        return None
+    promoted = decision is not None and decision["promoted"]
+    revision = base.facts.get("revision")
+    return PageModel(
+        name=decision["model_name"] if decision else "not registered",
+        version=decision["candidate_version"] if decision else None,
+        aliases=("champion",) if promoted else ("candidate",),
+        base=f"{base.facts['name']}@{revision}" if revision else str(base.facts["name"]),
+        recipe=str(checkpoint.parameters["recipe"]["name"]),
+    )
+
+
+def _verdict(parts: Parts) -> PageVerdict | None:
+    decision = _decision(parts)
+    if decision is None:
+        return None
+    return PageVerdict(decision["promoted"], tuple(decision["reasons"]))
+
+
+def _corpus(parts: Parts) -> PageCorpus | None:
+    papers, tokens = parts.get("astro_ph_papers"), parts.get("token_blocks")
+    if papers is None:
+        return None
+    years: Counter[int] = Counter()
+    for shard in papers.facts["shards"]:
+        years[int(shard["month"][:4])] += shard["n_papers"]
+    prefix = "excluded_"
+    return PageCorpus(
+        papers=papers.counts["papers"],
+        papers_any=papers.counts["papers_any"],
+        papers_primary=papers.counts["papers_primary"],
+        excluded={
+            name.removeprefix(prefix): count
+            for name, count in papers.counts.items()
+            if name.startswith(prefix)
+        },
+        train_tokens=tokens.counts["astro_train_tokens"] if tokens else None,
+        test_tokens=tokens.counts["astro_test_tokens"] if tokens else None,
+        median_tokens=tokens.facts["median_tokens"] if tokens else None,
+        papers_by_year=dict(sorted(years.items())),
+    )
+
+
+def _curve(store: Store, checkpoint: Manifest | None) -> Sequence[Mapping[str, Any]] | None:
+    if checkpoint is None:
+        return None
+    text = (store.path_of(checkpoint) / "learning_curve.jsonl").read_text()
+    return [json.loads(line) for line in text.splitlines()]
+
+
+def _report(parts: Parts, asset: str) -> dict[str, Any] | None:
+    part = parts.get(asset)
+    return None if part is None else dict(part.facts["report"])
+
+
+def _run_ids(parts: Parts) -> dict[str, str]:
+    decision = _decision(parts) or {}
+    names = {"dagster": "Dagster", "mlflow": "MLflow"}
+    return {names.get(name, name): run for name, run in decision.get("run_ids", {}).items()}
+
+
+def _warnings(release: str, parts: Parts) -> list[str]:
+    papers = parts.get("astro_ph_papers")
+    if papers is None:
+        return []
+    said = []
+    through, vintage = papers.facts["updates_through"], papers.facts["text_vintage"]
+    if through < release:
+        said.append(f"arXiv is known through {through} only; the release is {release}.")
+    # The first day after a release is still its end.
+    if vintage[:7] > release and not vintage.endswith("-01"):
+        said.append(f"Texts are as of {vintage}; some may have been revised since the release.")
+    return said
+
+
+def _index_entry(release: str, page: str, parts: Parts) -> IndexEntry:
+    decision = _decision(parts)
+    papers, report = parts.get("astro_ph_papers"), _report(parts, "perplexity_report")
+
+    def astro(label: str) -> float | None:
+        if report is None:
+            return None
+        return float(report["models"][label]["astro"]["per_document"]["perplexity"])
+
+    return IndexEntry(
+        release=release,
+        page=page,
+        model=f"{decision['model_name']} {decision['candidate_version']}" if decision else None,
+        promoted=decision["promoted"] if decision else None,
+        papers=papers.counts["papers"] if papers else None,
+        base_astro=astro("base"),
+        tuned_astro=astro("tuned"),
+        rise_general=float(report["rise_general"]) if report else None,
+    )

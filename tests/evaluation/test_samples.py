@@ -1,0 +1,57 @@
+import polars as pl
+import pytest
+from tests.evaluation.planted import papers
+
+from astro_assets.corpus.tokenizer import Tokenizer
+from astro_assets.errors import EmptyCorpusError
+from astro_assets.evaluation.samples import take_papers, take_tokens, token_budget_batches
+
+
+def test_the_sample_does_not_depend_on_the_order_of_papers():
+    frame = papers(30)
+    assert take_papers(frame, 7, what="x") == take_papers(frame.reverse(), 7, what="x")
+
+
+def test_a_larger_sample_begins_with_the_smaller_one_also_after_growth():
+    few, many = take_papers(papers(30), 5, what="x"), take_papers(papers(30), 9, what="x")
+    assert many.ids[:5] == few.ids
+    grown = take_papers(pl.concat([papers(30), papers(30, word="stars")]), what="x")
+    assert [paper for paper in grown.ids if paper in few.ids] == list(few.ids)
+
+
+def test_the_sample_is_not_the_first_papers():
+    assert set(take_papers(papers(100), 10, what="x").ids) != set(papers(10)["id"])
+
+
+def test_titles_may_be_missing_and_bytes_are_utf8():
+    frame = pl.DataFrame(
+        {"id": ["1"], "title": [None], "text": ["é"]},
+        schema={"id": pl.String, "title": pl.String, "text": pl.String},
+    )
+    sample = take_papers(frame, what="x")
+    assert sample.titles == ("",)
+    assert sample.n_bytes == [2]
+
+
+def test_no_papers_is_a_named_error():
+    with pytest.raises(EmptyCorpusError, match="no astro test papers"):
+        take_papers(papers(3).head(0), what="astro test papers")
+
+
+def test_a_token_sample_holds_as_many_papers_as_fit(tiny_base):
+    tokenizer = Tokenizer.load(tiny_base)
+    everything = take_papers(papers(20), what="x")
+    lengths = [len(ids) for ids in tokenizer.encode_batch(everything.texts)]
+    exactly_three = sum(lengths[:3])
+    for budget, n_expected in ((exactly_three, 3), (exactly_three - 1, 2), (1, 1), (10**6, 20)):
+        taken = take_tokens(papers(20), tokenizer, max_tokens=budget, what="x")
+        assert taken.ids == everything.ids[:n_expected]
+
+
+def test_batches_hold_every_sequence_once_and_keep_the_budget():
+    lengths = [7, 1, 30, 4, 4, 9, 2, 12]
+    batches = token_budget_batches(lengths, 16)
+    assert sorted(index for batch in batches for index in batch) == list(range(8))
+    for batch in batches:
+        longest = max(lengths[i] for i in batch)
+        assert longest * len(batch) <= 16 or len(batch) == 1

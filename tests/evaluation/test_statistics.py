@@ -1,0 +1,89 @@
+import itertools
+import math
+
+import numpy as np
+import pytest
+
+from astro_assets.evaluation.statistics import (
+    chance_of_at_least,
+    paired_ratio_difference,
+    paired_share_difference,
+    wilson_interval,
+)
+
+
+def answers(n_both: int, n_only_a: int, n_only_b: int, n_neither: int):
+    a = [True] * (n_both + n_only_a) + [False] * (n_only_b + n_neither)
+    b = [True] * n_both + [False] * n_only_a + [True] * n_only_b + [False] * n_neither
+    return np.array(a), np.array(b)
+
+
+def test_a_constant_difference_has_no_width():
+    tuned, base = np.array([1.0, 2.0, 3.0]), np.array([2.0, 3.0, 4.0])
+    found = paired_ratio_difference(tuned, base, np.ones(3), seed=0)
+    assert (found.estimate, found.low, found.high) == (-1.0, -1.0, -1.0)
+
+
+def test_the_ratio_weighs_long_documents_more():
+    found = paired_ratio_difference(
+        np.array([1.0, 0.0]), np.array([0.0, 0.0]), np.array([1, 9]), seed=0
+    )
+    assert found.estimate == 0.1
+
+
+def test_the_bootstrap_has_the_width_of_the_normal_approximation():
+    draw = np.random.default_rng(5)
+    difference = draw.normal(0.5, 2.0, 400)
+    found = paired_ratio_difference(difference, np.zeros(400), np.ones(400), seed=1)
+    expected = 2 * 1.96 * difference.std() / math.sqrt(400)
+    assert found.high - found.low == pytest.approx(expected, rel=0.08)
+
+
+def test_equal_seeds_give_equal_intervals_and_unequal_ones_do_not():
+    draw = np.random.default_rng(5).normal(size=50)
+    first, again, other = (
+        paired_ratio_difference(draw, np.zeros(50), np.ones(50), seed=seed) for seed in (1, 1, 2)
+    )
+    assert first == again
+    assert first != other
+
+
+def test_wilson_at_the_ends():
+    assert wilson_interval(0, 10)[0] == pytest.approx(0, abs=1e-12)
+    assert wilson_interval(10, 10)[1] == pytest.approx(1, abs=1e-12)
+
+
+def test_swapping_the_two_turns_the_interval_round():
+    a, b = answers(20, 8, 3, 9)
+    forth, back = paired_share_difference(a, b), paired_share_difference(b, a)
+    assert forth.estimate == pytest.approx(5 / 40)
+    assert (forth.low, forth.high) == pytest.approx((-back.high, -back.low))
+
+
+def test_full_agreement_still_leaves_doubt():
+    a, b = answers(30, 0, 0, 30)
+    found = paired_share_difference(a, b)
+    assert found.estimate == 0
+    assert found.low < 0 < found.high
+
+
+def test_the_interval_holds_the_truth_in_about_95_of_100_cases():
+    """Every outcome of 20 pairs, weighted by its probability: no drawing involved."""
+    p_both, p_only_a, p_only_b = 0.4, 0.25, 0.1
+    n, covered = 20, 0.0
+    for both, only_a, only_b in itertools.product(range(n + 1), repeat=3):
+        neither = n - both - only_a - only_b
+        if neither < 0:
+            continue
+        found = paired_share_difference(*answers(both, only_a, only_b, neither))
+        ways = math.factorial(n) / math.prod(
+            math.factorial(k) for k in (both, only_a, only_b, neither)
+        )
+        p = ways * p_both**both * p_only_a**only_a * p_only_b**only_b * 0.25**neither
+        covered += p * (found.low <= p_only_a - p_only_b <= found.high)
+    assert 0.93 < covered < 0.98
+
+
+@pytest.mark.parametrize(("n_right", "expected"), [(0, 1.0), (1, 0.4375), (2, 0.0625)])
+def test_chance_of_guessing(n_right, expected):
+    assert chance_of_at_least(n_right, 2, 0.25) == pytest.approx(expected)

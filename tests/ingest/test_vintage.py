@@ -1,0 +1,76 @@
+from datetime import date
+
+import pytest
+
+from astro_assets.ingest.records import Record, Version
+from astro_assets.ingest.vintage import Vintage, day_of_version, month_of_id
+from astro_assets.months import Month
+
+
+@pytest.mark.parametrize(
+    ("arxiv_id", "month"),
+    [
+        ("astro-ph/9204001", Month(1992, 4)),
+        ("math.GT/0309136", Month(2003, 9)),
+        ("hep-th/9108028", Month(1991, 8)),
+        ("0704.0001", Month(2007, 4)),
+        ("2606.12345", Month(2026, 6)),
+        ("2613.12345", None),
+        ("2600.12345", None),
+        ("nonsense", None),
+        ("0704.0001v2", None),
+    ],
+)
+def test_an_id_tells_its_month(arxiv_id, month):
+    assert month_of_id(arxiv_id) == month
+
+
+@pytest.mark.parametrize(
+    ("created", "day"),
+    [
+        ("Mon, 2 Apr 2007 19:18:42 GMT", date(2007, 4, 2)),
+        ("Mon, 02 Apr 2007 19:18:42 GMT", date(2007, 4, 2)),
+        ("Mon, 31 Feb 2007 19:18:42 GMT", None),
+        ("2007-04-02", None),
+        ("", None),
+    ],
+)
+def test_a_version_tells_its_day(created, day):
+    assert day_of_version(created) == day
+
+
+def _vintage(*records):
+    vintage = Vintage()
+    for record in records:
+        vintage.see(record)
+    return vintage.newest()
+
+
+OLD_VERSION = [Version("v1", "Mon, 2 Apr 2007 19:18:42 GMT")]
+NEW_VERSION = [Version("v1", "Mon, 2 Apr 2007 19:18:42 GMT"), Version("v2", "Fri, 1 May 2009 0:0")]
+
+
+def test_the_newest_update_date_decides_whatever_else_there_is():
+    newer_version = Record(id="0905.0001", versions=NEW_VERSION)
+    updated = Record(id="0704.0001", update_date="2008-11-26")
+    older = Record(id="0704.0002", update_date="2008-01-01")
+    assert _vintage(newer_version, updated, older) == ("2008-11-26", "update_date")
+
+
+def test_an_update_date_that_is_no_day_is_not_believed():
+    bad = Record(id="0704.0001", update_date="9999-99-99")
+    good = Record(id="0704.0002", update_date="2008-01-01")
+    assert _vintage(bad, good) == ("2008-01-01", "update_date")
+
+
+def test_without_update_dates_the_newest_version_decides():
+    records = [Record(id="0704.0001", versions=NEW_VERSION), Record(id="x", versions=OLD_VERSION)]
+    assert _vintage(*records) == ("2009-05-01", "versions")
+
+
+def test_with_ids_alone_the_first_day_of_the_newest_month_does():
+    assert _vintage(Record(id="2606.00001"), Record(id="9999.00001")) == ("2026-06-01", "ids")
+
+
+def test_nothing_tells_nothing():
+    assert _vintage(Record(id="nonsense")) is None

@@ -10,6 +10,8 @@ _ABBREVIATION = re.compile(
     r"|viz|vol|vs",
     re.IGNORECASE,
 )
+_LONGEST = 20
+"""Characters looked back for the last word: a whole text would make long ones take for ever."""
 _LAST_WORD = re.compile(r"([^\s(\[~]+)$")
 
 
@@ -23,7 +25,9 @@ def split_sentences(text: str) -> list[str]:
     """
     sentences, begin = [], 0
     for end in _ENDS.finditer(text):
-        if text[end.start()] == "." and _is_abbreviation(text[begin : end.start()]):
+        if text[end.start()] == "." and _is_abbreviation(
+            text[max(begin, end.start() - _LONGEST) : end.start()]
+        ):
             continue
         sentences.append(text[begin : end.end()].strip())
         begin = end.end()

@@ -47,6 +47,8 @@ class PlannedBlocks(Dataset[dict[str, torch.Tensor]]):
 
     def block_at(self, place: int) -> int:
         """Return the number of the block that stands at ``place`` of the plan."""
+        if not 0 <= place < self._n_examples:
+            raise IndexError(f"place {place} of {self._n_examples}")
         epoch, offset = divmod(place, len(self._blocks))
         if epoch not in self._orders:
             generator = torch.Generator().manual_seed(self._seed * 1_000_003 + epoch)

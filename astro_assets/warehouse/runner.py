@@ -12,13 +12,14 @@ import duckdb
 import pyarrow as pa
 
 from astro_assets.warehouse.contracts import Contract
-from astro_assets.warehouse.sql import Model, Project, quoted, source_name
+from astro_assets.warehouse.sql import Model, Project, literal, quoted, source_name
 
 MEMORY_LIMIT = "400MB"
 """What DuckDB may hold before it spills to disk; the process is larger by Python and Arrow."""
 
 _ROWS_PER_BATCH = 10_000
 _ROWS_PER_FLUSH = 20_000
+_ROWS_PER_GROUP = 5_000
 
 
 class Runner:
@@ -73,7 +74,7 @@ class Runner:
         if model.kept == "files":
             if self._write_files(model, bound):
                 return
-            # No rows make no files. The readers are spent by now, so an empty table is made of none.
+            # No rows make no files; the readers are spent by now, so none is read again.
             for name in model.sources.keys() & self._schemas.keys():
                 self._connection.register(source_name(name), self._schemas[name].empty_table())
         kept = "view" if model.kept == "view" else "table"
@@ -84,8 +85,9 @@ class Runner:
         """Keep a model as Parquet files; tell whether it had any row to be kept."""
         folder = self._folder / model.name
         self._connection.execute(
-            f"copy (\n{model.render()}\n) to '{folder}' "
-            f"(format parquet, partition_by ({quoted(model.header['partition'])}))",
+            f"copy (\n{model.render()}\n) to {literal(folder)} "
+            f"(format parquet, partition_by ({quoted(model.header['partition'])}), "
+            f"row_group_size {_ROWS_PER_GROUP})",
             bound,
         )
         files = sorted(folder.rglob("*.parquet"))

@@ -92,6 +92,11 @@ def quoted(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
 
 
+def literal(path: Path) -> str:
+    """Return a path as a SQL text, for statements in which DuckDB binds no parameters."""
+    return "'" + str(path).replace("'", "''") + "'"
+
+
 def source_name(name: str) -> str:
     """Return the relation a source is registered under."""
     return f"source_{name}"

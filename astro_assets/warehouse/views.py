@@ -13,7 +13,7 @@ import duckdb
 
 from astro_assets.artifacts import atomic
 from astro_assets.warehouse.contracts import ASTRO_PH_PAPERS, CONTRACTS
-from astro_assets.warehouse.sql import quoted
+from astro_assets.warehouse.sql import literal, quoted
 
 STORAGE_VERSION = "v1.2.0"
 """DuckDB clients from 1.2 on can open the file."""
@@ -31,7 +31,7 @@ def write_views(path: Path, tables: Mapping[str, Sequence[Path]]) -> None:
         connection = duckdb.connect(":memory:")
         try:
             connection.execute(
-                f"attach {_literal(temporary)} as warehouse (storage_version '{STORAGE_VERSION}')"
+                f"attach {literal(temporary)} as warehouse (storage_version '{STORAGE_VERSION}')"
             )
             for name, files in sorted(tables.items()):
                 connection.execute(_view(name, files))
@@ -45,11 +45,8 @@ def _view(name: str, files: Sequence[Path]) -> str:
         raise ValueError(f"{name!r} is no table name")
     view = f"create view warehouse.{quoted(name)} as"
     if files:
-        return f"{view} from read_parquet([{', '.join(_literal(f.absolute()) for f in files)}])"
+        return f"{view} from read_parquet([{', '.join(literal(f.absolute()) for f in files)}])"
     columns = CONTRACTS.get(name, ASTRO_PH_PAPERS).columns
     nothing = ", ".join(f"null::{column.type} as {quoted(column.name)}" for column in columns)
     return f"{view} select {nothing} where false"
 
-
-def _literal(path: Path) -> str:
-    return "'" + str(path).replace("'", "''") + "'"

@@ -3,7 +3,6 @@ import json
 import polars as pl
 import pytest
 import torch
-from tests.evaluation.planted import handles, load, papers
 
 from astro_assets.corpus.tokenizer import Tokenizer
 from astro_assets.errors import EmptyCorpusError
@@ -17,6 +16,7 @@ from astro_assets.evaluation.completions import (
     take_beginnings,
 )
 from astro_assets.progress import NO_PROGRESS
+from tests.evaluation.planted import handles, load, papers
 
 
 @pytest.fixture(scope="module")

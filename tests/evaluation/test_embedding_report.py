@@ -2,11 +2,11 @@ import json
 
 import numpy as np
 import pytest
-from tests.evaluation.planted import papers
 
 from astro_assets.errors import DamagedArtifactError, EmptyCorpusError
 from astro_assets.evaluation.embedding_report import build_embedding_report
 from astro_assets.progress import NO_PROGRESS
+from tests.evaluation.planted import papers
 
 N = 40
 

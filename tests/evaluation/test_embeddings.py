@@ -4,7 +4,6 @@ import numpy as np
 import polars as pl
 import pytest
 import torch
-from tests.evaluation.planted import handles, ignorant_model, load, papers
 from tokenizers import Tokenizer as FastTokenizer
 from tokenizers.models import WordLevel
 from tokenizers.pre_tokenizers import Whitespace
@@ -15,6 +14,7 @@ from astro_assets.errors import BadModelError, EmptyCorpusError
 from astro_assets.evaluation.embeddings import build_embeddings, embed
 from astro_assets.evaluation.samples import take_papers
 from astro_assets.progress import NO_PROGRESS
+from tests.evaluation.planted import handles, ignorant_model, load, papers
 
 BOS = 1
 

@@ -2,7 +2,6 @@ import json
 
 import numpy as np
 import pytest
-from tests.evaluation.planted import handles, load, plain_nll
 
 from astro_assets.corpus.tokenizer import Tokenizer
 from astro_assets.errors import BadSettingError
@@ -15,6 +14,7 @@ from astro_assets.evaluation.knowledge import (
 from astro_assets.evaluation.question_files import Question, QuestionSet, load_questions
 from astro_assets.models.handle import ModelHandle
 from astro_assets.progress import NO_PROGRESS
+from tests.evaluation.planted import handles, load, plain_nll
 
 QUESTIONS = (
     Question("Which is a star?", ("Vega", "the planet Mars", "Io", "Ceres é"), 0),
@@ -80,9 +80,9 @@ def test_verdicts(n_base, n_tuned, n, verdict):
 
 
 def test_worse_needs_the_whole_interval_below_the_margin():
-    """Losing 30 of 200 is shown to be more than 5 points, but not shown to be more than 20."""
+    """Losing 30 of 200 is shown to be more than 5 points, but not shown to be more than 14."""
     assert judge(right(130, 200), right(100, 200), margin=0.05)["verdict"] == "worse"
-    assert judge(right(130, 200), right(100, 200), margin=0.20)["verdict"] == "undecided"
+    assert judge(right(130, 200), right(100, 200), margin=0.14)["verdict"] == "undecided"
 
 
 def test_just_better_than_guessing_is_measurable():

@@ -3,7 +3,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tests.evaluation.planted import ignorant_model, load, plain_nll
 
 from astro_assets.corpus.blocks import Stream, TokenBlocks
 from astro_assets.evaluation.perplexity import (
@@ -13,6 +12,7 @@ from astro_assets.evaluation.perplexity import (
     windows_of,
 )
 from astro_assets.progress import NO_PROGRESS
+from tests.evaluation.planted import ignorant_model, load, plain_nll
 
 BOS = 1
 

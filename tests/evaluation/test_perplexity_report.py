@@ -3,8 +3,6 @@ import json
 import numpy as np
 import polars as pl
 import pytest
-from tests.evaluation.planted import handles, load, papers, plain_nll
-from tests.tiny import make_tiny_base
 
 from astro_assets.artifacts import fingerprint
 from astro_assets.corpus.blocks import Stream, TokenBlocks
@@ -13,6 +11,8 @@ from astro_assets.errors import EmptyCorpusError
 from astro_assets.evaluation.perplexity_report import build_perplexity_report
 from astro_assets.models.handle import ModelHandle
 from astro_assets.progress import NO_PROGRESS
+from tests.evaluation.planted import handles, load, papers, plain_nll
+from tests.tiny import make_tiny_base
 
 TEXTS = {"astro": papers(8), "general": papers(5, word="groups")}
 

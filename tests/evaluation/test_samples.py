@@ -1,10 +1,10 @@
 import polars as pl
 import pytest
-from tests.evaluation.planted import papers
 
 from astro_assets.corpus.tokenizer import Tokenizer
 from astro_assets.errors import EmptyCorpusError
 from astro_assets.evaluation.samples import take_papers, take_tokens, token_budget_batches
+from tests.evaluation.planted import papers
 
 
 def test_the_sample_does_not_depend_on_the_order_of_papers():

@@ -1,12 +1,12 @@
 import numpy as np
 import pytest
 import torch
-from tests.evaluation.planted import ignorant_model, load, plain_nll, with_adapter
 from transformers import Gemma2Config, Gemma2ForCausalLM
 
 from astro_assets.errors import BadModelError
 from astro_assets.evaluation import scoring
 from astro_assets.evaluation.scoring import score_sequences
+from tests.evaluation.planted import ignorant_model, load, plain_nll, with_adapter
 
 
 def sequences_of(n_vocab: int) -> list[list[int]]:

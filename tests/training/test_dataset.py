@@ -43,5 +43,7 @@ def test_places_can_be_asked_in_any_order() -> None:
 
 
 def test_a_plan_ends() -> None:
-    with pytest.raises(IndexError):
-        list(PlannedBlocks(BLOCKS, n_examples=3, seed=0))[3]
+    plan = PlannedBlocks(BLOCKS, n_examples=3, seed=0)
+    assert len([plan[place] for place in range(3)]) == 3
+    with pytest.raises(IndexError, match="place 3 of 3"):
+        plan[3]

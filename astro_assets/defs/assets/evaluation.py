@@ -1,5 +1,6 @@
 """Reports: base, tuned and the present champion on the same held-out papers."""
 
+from pathlib import Path
 from typing import Any
 
 import dagster as dg
@@ -132,16 +133,19 @@ def embeddings(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
 @unit(group="evaluation", kinds={"numpy"}, deps=["embeddings", "astro_ph_papers"])
 def embedding_report(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
     """Pairwise similarities against a baseline encoder (the paper's figure 3), and retrieval."""
-    from astro_assets.evaluation.similarity import build_embedding_report
+    from astro_assets.evaluation.embedding_report import build_embedding_report
 
     workspace, release = workspace_of(context), context.partition_key
-    vectors = workspace.store.require("embeddings", release)
+    vectors, astro = (
+        workspace.store.require(name, release) for name in ("embeddings", "astro_ph_papers")
+    )
     return materialise(
         context,
-        parents=[vectors],
+        parents=[vectors, astro],
         parameters={},
         build=lambda key: build_embedding_report(
             workspace.store.path_of(vectors),
+            test_texts(workspace, astro),
             out=workspace.home.evaluations / f"similarity-{key}",
             progress=progress_of(context),
         ),
@@ -191,16 +195,16 @@ def knowledge_report(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
 
     The published model read better and knew less than its base (arXiv:2409.19750): promotion asks.
     """
-    from astro_assets.artifacts.fingerprint import of_file
-    from astro_assets.evaluation.knowledge import build_knowledge_report, questions_path
+    from astro_assets.evaluation.knowledge import build_knowledge_report
+    from astro_assets.evaluation.question_files import load_questions
 
     workspace, release = workspace_of(context), context.partition_key
     store, settings = workspace.store, workspace.settings
-    questions = questions_path(settings.questions)
+    questions = load_questions(Path(settings.questions) if settings.questions else None)
     return materialise(
         context,
         parents=[store.require("lora_checkpoint", release), store.require("base_model", None)],
-        parameters={"questions": of_file(questions), "margin": settings.knowledge_margin},
+        parameters={"questions": questions.digest, "margin": settings.knowledge_margin},
         build=lambda key: build_knowledge_report(
             handles(workspace, release),
             questions,

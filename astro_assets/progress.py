@@ -33,6 +33,15 @@ class Progress(Protocol):
         ...
 
 
+def readable_unit(unit: str) -> tuple[float, str]:
+    """Return by what counts are divided to be read, and the unit they then have.
+
+    >>> readable_unit("bytes"), readable_unit("papers")
+    ((1000000.0, 'MB'), (1.0, 'papers'))
+    """
+    return (1e6, "MB") if unit == "bytes" else (1.0, unit)
+
+
 class _LineTask:
     """A task that now and then hands one line to ``write``."""
 
@@ -65,10 +74,11 @@ class _LineTask:
     def _line(self) -> str:
         seconds = max(self._clock() - self._began, 1e-9)
         rate = self._done / seconds
-        of_total = f" of {self._total:,.0f}" if self._total else ""
-        words = [f"{self._name}: {self._done:,.0f}{of_total} {self._unit}".rstrip()]
+        scale, unit = readable_unit(self._unit)
+        of_total = f" of {self._total / scale:,.0f}" if self._total else ""
+        words = [f"{self._name}: {self._done / scale:,.0f}{of_total} {unit}".rstrip()]
         if self._done:
-            words.append(f"{rate:,.0f} {self._unit}/s")
+            words.append(f"{rate / scale:,.0f} {unit}/s")
         if self._total and self._done and self._done < self._total:
             words.append(f"{(self._total - self._done) / rate:,.0f} s left")
         words += [

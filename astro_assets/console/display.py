@@ -17,7 +17,7 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-from astro_assets.progress import LineProgress, Task
+from astro_assets.progress import LineProgress, Task, readable_unit
 from astro_assets.progress import Progress as ProgressProtocol
 
 _LINES_EVERY_SECONDS = 15.0
@@ -108,14 +108,14 @@ class _Bar:
     def advance(self, n: float, **figures: float | str) -> None:
         self._figures.update(figures)
         task = self._progress.tasks[self._progress.task_ids.index(self._number)]
-        done = task.completed + n
-        elapsed = task.elapsed or 0.0
-        rate = f" · {_short(done / elapsed)} {self._unit}/s" if elapsed > 0.5 else ""
-        of_total = f"/{_short(task.total)}" if task.total else ""
+        scale, unit = readable_unit(self._unit)
+        done, elapsed = (task.completed + n) / scale, task.elapsed or 0.0
+        rate = f" · {_short(done / elapsed)} {unit}/s" if elapsed > 0.5 else ""
+        of_total = f"/{_short(task.total / scale)}" if task.total else ""
         self._progress.update(
             self._number,
             advance=n,
-            counts=escape(f"{_short(done)}{of_total} {self._unit}{rate}"),
+            counts=escape(f"{_short(done)}{of_total} {unit}{rate}"),
             figures=escape(" ".join(f"{k} {_figure(v)}" for k, v in self._figures.items())),
         )
 

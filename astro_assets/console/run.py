@@ -147,6 +147,7 @@ class _Watch:
         self._seconds: dict[str, float] = {}
         self._status: dict[str, str] = {}
         self._said: dict[str, str] = {}
+        self._stopped_by: dict[str, list[str]] = {}
         self.errors: list[str] = []
 
     def see(self, entry: EventLogEntry, _cursor: str = "") -> None:
@@ -169,7 +170,8 @@ class _Watch:
             self._ended(name, entry.timestamp, self._status.get(name, "made"))
         elif kind == dg.DagsterEventType.STEP_FAILURE:
             self._ended(name, entry.timestamp, "failed")
-            self.errors.append(f"{name}: {_told(event.step_failure_data)}")
+            said = "; ".join(self._stopped_by.get(name, [])) or _told(event.step_failure_data)
+            self.errors.append(f"{name}: {said}")
         elif kind == dg.DagsterEventType.RUN_FAILURE and not self.errors:
             self.errors.append(_first_cause(event))
 
@@ -177,10 +179,11 @@ class _Watch:
         evaluation = event.asset_check_evaluation_data
         if not evaluation.passed:
             grave = evaluation.severity == dg.AssetCheckSeverity.ERROR
-            self._display.say(
-                f"{'✗' if grave else '!'} {evaluation.asset_key.to_user_string()}."
-                f"{evaluation.check_name}: {evaluation.description}"
-            )
+            asset = evaluation.asset_key.to_user_string()
+            said = f"{evaluation.check_name}: {evaluation.description}"
+            self._display.say(f"{'✗' if grave else '!'} {asset}.{said}")
+            if grave:
+                self._stopped_by.setdefault(asset, []).append(said)
 
     def _ended(self, name: str, at: float, status: str) -> None:
         self._status[name] = status

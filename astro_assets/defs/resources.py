@@ -16,7 +16,7 @@ from pydantic import Field
 
 from astro_assets.artifacts import lock
 from astro_assets.artifacts.home import Home
-from astro_assets.artifacts.manifest import Store
+from astro_assets.artifacts.manifest import Manifest, Store
 from astro_assets.progress import LineProgress, Progress
 from astro_assets.settings import Settings, load_settings
 
@@ -41,6 +41,18 @@ def open_workspace(flags: dict[str, Any] | None = None) -> Workspace:
     given = flags or {}
     settings = load_settings(**given)
     return Workspace(settings, Store(Home(settings.home)), given.get("snapshot") is not None)
+
+
+def snapshot_of(workspace: Workspace, release: str) -> Manifest:
+    """Return the snapshot a release is, or is to be, bound to."""
+    from astro_assets.warehouse.binding import bound_snapshot
+
+    return bound_snapshot(
+        workspace.store,
+        release,
+        rebase=workspace.settings.rebase,
+        snapshot_given=workspace.snapshot_given,
+    )
 
 
 class WorkspaceResource(dg.ConfigurableResource):  # type: ignore[type-arg]

@@ -117,7 +117,9 @@ def _window_held(manifest: Manifest, store: Store) -> Verdict:
     missing = manifest.facts["missing"]
     return Verdict(
         not missing,
-        f"windows missing: {', '.join(missing)}." if missing else "every window it needs is held.",
+        f"the windows of {len(missing)} months are missing, {missing[0]} to {missing[-1]}."
+        if missing
+        else "every window it needs is held.",
     )
 
 
@@ -137,7 +139,7 @@ def _papers_add_up(manifest: Manifest, store: Store) -> Verdict:
     counts = manifest.counts
     excluded = sum(count for name, count in counts.items() if name.startswith("excluded_"))
     return Verdict(
-        counts["n_rows"] == counts["papers"] + excluded and counts["papers"] > 0,
+        counts["n_rows"] == counts["papers"] + excluded,
         f"{counts['n_rows']:,} rows = {counts['papers']:,} papers + {excluded:,} excluded.",
     )
 

@@ -1,6 +1,6 @@
 """The completion report: abstracts begun by their authors, continued by base and tuned.
 
-The paper's figure 2 (arXiv:2309.06126, section 3.2): the first sentences are given, the rest is
+The paper's figure 2 (arXiv:2309.06126): the first sentences are given, the rest is
 sampled at temperature 0.3 and stands beside the true rest. What can be counted is counted: length,
 repetition, and numbers the beginning did not hold (the paper's own worry is invented numbers).
 """

@@ -1,6 +1,6 @@
 """The embedding report: how alike abstracts are to each model, and what that is good for.
 
-The paper's figure 3 (arXiv:2309.06126, section 3.3), with what it leaves open beside it: rank
+The paper's figure 3 (arXiv:2309.06126), with what it leaves open beside it: rank
 correlation with the baseline, the spread left after the common direction is taken off, and
 retrieval, the one figure here that can be called better or worse.
 """

@@ -1,7 +1,7 @@
 """Vectors of fixed test abstracts and of their titles: base, tuned, and a baseline encoder.
 
 The vector of a text is the mean of the model's last hidden states over all tokens but [BOS]
-(arXiv:2309.06126, section 3.3). What does not belong here: what the vectors are good for
+(arXiv:2309.06126, figure 3). What does not belong here: what the vectors are good for
 (similarity, retrieval, embedding_report) and the baseline's own vectors (baseline).
 """
 

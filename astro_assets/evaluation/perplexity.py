@@ -2,7 +2,7 @@
 
 Two measures, because they answer two questions. Per document: a fresh [BOS], then the text's own
 tokens, each scored, nothing else; comparable across tokenizers by its UTF-8 bytes. Over packed
-blocks: what training minimises (arXiv:2309.06126, section 2.2), [BOS] and [EOS] scored like any
+blocks: what training minimises (arXiv:2309.06126), [BOS] and [EOS] scored like any
 token. What does not belong here: which texts are measured and how models are compared
 (perplexity_report).
 """

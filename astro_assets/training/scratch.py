@@ -111,6 +111,7 @@ def build_scratch_base(
         )
         model.config.use_cache = True  # the Trainer turns it off; generation wants it
         model.save_pretrained(folder)
+        (folder / "model.safetensors").chmod(0o644)  # safetensors leaves it to the owner alone
         digest = base_digest(folder)
     return Built(
         fingerprint=digest,

@@ -23,14 +23,13 @@ from astro_assets.errors import BadSettingError, EmptyCorpusError
 from astro_assets.models.base import BaseModel
 from astro_assets.models.device import use_threads
 from astro_assets.models.libraries import quiet_libraries
-from astro_assets.models.loading import load_model
+from astro_assets.models.loading import ADAPTER_FILES, load_model
 from astro_assets.progress import Progress
 from astro_assets.training.callbacks import OnMetrics
 from astro_assets.training.loop import Trained, fit, seed_everything
 from astro_assets.training.recipe import Recipe
 
 _LIBRARIES = ("torch", "transformers", "peft", "accelerate", "bitsandbytes")
-_GUARDED = ("adapter_config.json", "adapter_model.safetensors")
 
 
 def train_adapter(
@@ -70,33 +69,29 @@ def train_adapter(
     use_threads(threads)
     seed_everything(recipe.seed)
     model = attach_adapter(_load_frozen(base, recipe), recipe)
-    optimisation = recipe.optimisation(
-        n_blocks=len(train_blocks), block_length=train_blocks.block_length
-    )
     trained = fit(
         model,
         train_blocks,
-        optimisation,
+        recipe.optimisation(n_blocks=len(train_blocks), block_length=train_blocks.block_length),
         name=f"train adapter ({recipe.name})",
         progress=progress,
         on_metrics=on_metrics,
     )
-    n_trainable = sum(p.numel() for p in model.parameters() if p.requires_grad)
-    facts = _facts(base, recipe, trained)
+    facts = _facts(model, base, recipe, trained)
     with new_folder(out) as folder:
         _write_adapter(model, base, folder)
         _write_curve(folder / "learning_curve.jsonl", trained)
         _write_json(folder / "recipe.json", recipe.as_dict())
-        _write_json(folder / "training.json", {**facts, "n_trainable": n_trainable})
+        _write_json(folder / "training.json", facts)
     checksums = fingerprint.of_folder(out)
     return Built(
-        fingerprint=fingerprint.of_value([checksums[name] for name in _GUARDED]),
+        fingerprint=fingerprint.of_value([checksums[name] for name in ADAPTER_FILES]),
         path=out,
         counts={
             "n_blocks": len(train_blocks),
-            "n_steps": optimisation.n_steps,
+            "n_steps": trained.curve[-1].step,
             "n_tokens_seen": trained.n_tokens,
-            "n_trainable": n_trainable,
+            "n_trainable": facts["n_trainable"],
         },
         files=checksums,
         facts=facts,
@@ -167,6 +162,7 @@ def _write_adapter(model: Any, base: BaseModel, folder: Path) -> None:
     weights = get_peft_model_state_dict(model, save_embedding_layers=False)
     tensors = {name: weights[name].detach().cpu().contiguous() for name in sorted(weights)}
     save_file(tensors, folder / "adapter_model.safetensors", metadata={"format": "pt"})
+    (folder / "adapter_model.safetensors").chmod(0o644)  # safetensors leaves it to the owner alone
     config = model.peft_config["default"]
     config.inference_mode = True
     config.save_pretrained(folder)
@@ -187,9 +183,10 @@ def _write_json(path: Path, document: dict[str, Any]) -> None:
     path.write_text(json.dumps(document, indent=1, sort_keys=True, allow_nan=False) + "\n")
 
 
-def _facts(base: BaseModel, recipe: Recipe, trained: Trained) -> dict[str, Any]:
+def _facts(model: Any, base: BaseModel, recipe: Recipe, trained: Trained) -> dict[str, Any]:
     return {
         **trained.as_facts(),
+        "n_trainable": sum(p.numel() for p in model.parameters() if p.requires_grad),
         "base": {"name": base.name, "digest": base.digest, "revision": base.revision},
         "recipe": recipe.as_dict(),
         "device": torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu",

@@ -80,18 +80,18 @@ def build_snapshot_papers(
     with _judged(batches, [], release=_NO_END, rules=rules, out=out) as (runner, n_records):
         outcomes = _outcomes(runner)
         _check_balance(n_records, outcomes)
+        if not outcomes["astro"]:
+            raise EmptyCorpusError(
+                f"None of the {n_records:,} records has an astro-ph category.",
+                expected="a snapshot of arXiv's metadata, with categories like astro-ph.GA.",
+                do="Check ASTRO_SNAPSHOT.",
+            )
         made = [
             shard
             for table, folder in _TABLES.items()
             for shard in _write(runner, table, out, prefix=f"{folder}/", progress=progress)
         ]
         judged = _judgements(runner)
-    if not outcomes["astro"]:
-        raise EmptyCorpusError(
-            f"None of the {n_records:,} records has an astro-ph category.",
-            expected="a snapshot of arXiv's metadata, with categories like astro-ph.GA.",
-            do="Check ASTRO_SNAPSHOT.",
-        )
     counts = {
         "n_records_in": n_records,
         "n_astro": outcomes["astro"],

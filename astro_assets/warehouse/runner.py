@@ -19,7 +19,8 @@ MEMORY_LIMIT = "400MB"
 
 _ROWS_PER_BATCH = 10_000
 _ROWS_PER_FLUSH = 20_000
-_ROWS_PER_GROUP = 5_000
+_ROWS_PER_GROUP = 2_048
+# Both bound what DuckDB buffers, per thread and partition, while it writes a model's files.
 
 
 class Runner:

@@ -49,4 +49,3 @@ def _view(name: str, files: Sequence[Path]) -> str:
     columns = CONTRACTS.get(name, ASTRO_PH_PAPERS).columns
     nothing = ", ".join(f"null::{column.type} as {quoted(column.name)}" for column in columns)
     return f"{view} select {nothing} where false"
-

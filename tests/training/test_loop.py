@@ -4,13 +4,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from tests.training.builders import an_optimisation, some_ids
 
 from astro_assets.errors import EmptyCorpusError, TrainingError
 from astro_assets.models.loading import load_model
 from astro_assets.progress import NO_PROGRESS, LineProgress
 from astro_assets.training.loop import fit
 from astro_assets.training.optimisation import Optimisation
+from tests.training.builders import an_optimisation, some_ids
 
 CPU = torch.device("cpu")
 
@@ -22,7 +22,7 @@ def train(folder: Path, blocks: np.ndarray, optimisation: Optimisation, **more):
 
 
 def test_schedule_is_the_one_written_down(tiny_base: Path) -> None:
-    """10 steps, 2 of warm-up from 0 to 0.01, then a cosine that would end at 0.001 after step 10."""
+    """10 steps, 2 of warm-up from 0 to 0.01, then a cosine that ends at 0.001 after step 10."""
     optimisation = an_optimisation()
     _, trained = train(tiny_base, some_ids(4), optimisation)
     rates = [point.learning_rate for point in trained.curve]
@@ -51,9 +51,7 @@ def test_micro_batches_make_the_same_step(tiny_base: Path) -> None:
     assert [p.nll_nats_per_token for p in one.curve] == pytest.approx(
         [p.nll_nats_per_token for p in four.curve], rel=1e-5
     )
-    for (name, a), (_, b) in zip(
-        whole.named_parameters(), split.named_parameters(), strict=True
-    ):
+    for (name, a), (_, b) in zip(whole.named_parameters(), split.named_parameters(), strict=True):
         torch.testing.assert_close(a, b, rtol=1e-3, atol=1e-5, msg=name)
 
 
@@ -78,7 +76,10 @@ def test_tokens_are_counted_and_told(tiny_base: Path) -> None:
     assert lines[-1].startswith(f"test: {n_tokens} of {n_tokens} tokens")
     assert [step for step, _ in figures] == [1, 2, 3]
     assert set(figures[0][1]) == {
-        "n_tokens", "nll_nats_per_token", "smoothed_nll_nats_per_token", "learning_rate",
+        "n_tokens",
+        "nll_nats_per_token",
+        "smoothed_nll_nats_per_token",
+        "learning_rate",
     }
     assert trained.peak_memory_bytes > 1e6
 

@@ -3,10 +3,10 @@ from pathlib import Path
 
 import pytest
 import yaml
-from tests.training.builders import a_recipe
 
 from astro_assets.errors import BadSettingError, UnknownNameError
 from astro_assets.training.recipe import Recipe, load_recipe, parse_recipe, recipe_names
+from tests.training.builders import a_recipe
 
 MINIMAL = {
     "name": "mine",
@@ -51,8 +51,17 @@ def test_the_papers_numbers() -> None:
 
 def test_smoke_keeps_the_papers_rules_but_the_rate() -> None:
     paper, smoke = load_recipe("paper"), load_recipe("smoke")
-    for field in ("alpha", "dropout", "min_lr_ratio", "warmup_share", "betas", "eps",
-                  "weight_decay", "clip", "target_modules"):
+    for field in (
+        "alpha",
+        "dropout",
+        "min_lr_ratio",
+        "warmup_share",
+        "betas",
+        "eps",
+        "weight_decay",
+        "clip",
+        "target_modules",
+    ):
         assert getattr(smoke, field) == getattr(paper, field), field
     assert smoke.learning_rate > paper.learning_rate
 

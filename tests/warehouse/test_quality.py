@@ -6,13 +6,13 @@ from typing import Any
 import polars as pl
 import pyarrow.parquet as pq
 import pytest
-from tests.builders import record
-from tests.warehouse.tables import rows, snapshot
 
 from astro_assets.months import Month
 from astro_assets.warehouse.contracts import ASTRO_PH_PAPERS
 from astro_assets.warehouse.quality import N_SAMPLE, run_data_tests
 from astro_assets.warehouse.shards import write_shard
+from tests.builders import record
+from tests.warehouse.tables import rows, snapshot
 
 
 @pytest.fixture

@@ -4,7 +4,6 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from tests.warehouse.tables import SALT, rows, shard_paths
 
 from astro_assets.artifacts.manifest import Built
 from astro_assets.ingest.snapshot import read_batches
@@ -12,6 +11,7 @@ from astro_assets.months import Month
 from astro_assets.progress import NO_PROGRESS
 from astro_assets.warehouse.papers import Rules, build_release_table, build_snapshot_papers
 from astro_assets.warehouse.quality import run_data_tests
+from tests.warehouse.tables import SALT, rows, shard_paths
 
 pytestmark = pytest.mark.slow
 

@@ -3,11 +3,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.builders import record
-from tests.warehouse.tables import ids_on, release, rows, shard_paths, snapshot
 
 from astro_assets.errors import BadSettingError, EmptyCorpusError
 from astro_assets.warehouse.papers import Rules
+from tests.builders import record
+from tests.warehouse.tables import ids_on, release, rows, shard_paths, snapshot
 
 
 def submitted(paper_id: str, created: str, **fields: Any) -> dict[str, Any]:

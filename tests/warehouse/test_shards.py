@@ -4,12 +4,12 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from tests.builders import record
-from tests.warehouse.tables import rows, shard_paths, snapshot
 
 from astro_assets.errors import DamagedArtifactError
 from astro_assets.warehouse import shards
 from astro_assets.warehouse.contracts import ASTRO_PH_PAPERS, CONTRACTS
+from tests.builders import record
+from tests.warehouse.tables import rows, shard_paths, snapshot
 
 
 @pytest.fixture

@@ -3,11 +3,11 @@ import random
 from pathlib import Path
 
 import pytest
+
+from astro_assets.warehouse.shards import read_table
+from astro_assets.warehouse.sides import in_general_sample, side_of, threshold
 from tests.builders import record
 from tests.warehouse.tables import SALT, batch, rows, shard_paths, snapshot
-
-from astro_assets.warehouse.sides import in_general_sample, side_of, threshold
-from astro_assets.warehouse.shards import read_table
 
 RANDOM = random.Random(7)
 NEW_IDS = [f"{RANDOM.randrange(704, 713):04d}.{n:04d}" for n in RANDOM.sample(range(9999), 300)]

@@ -4,13 +4,13 @@ from pathlib import Path
 
 import pyarrow as pa
 import pytest
-from tests.builders import record
-from tests.warehouse.tables import SALT, batch, ids_on, rows, shard_paths, snapshot
 
 from astro_assets.artifacts import fingerprint
 from astro_assets.errors import BadSettingError, BadSnapshotError, EmptyCorpusError
 from astro_assets.progress import NO_PROGRESS
 from astro_assets.warehouse.papers import build_snapshot_papers
+from tests.builders import record
+from tests.warehouse.tables import SALT, batch, ids_on, rows, shard_paths, snapshot
 
 
 def test_records_go_to_their_table_and_month(tmp_path: Path) -> None:

@@ -6,13 +6,13 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
-from tests.builders import record
-from tests.warehouse.tables import SALT, batch
 
 from astro_assets.ingest.records import RECORD_SCHEMA
 from astro_assets.warehouse.runner import open_runner
 from astro_assets.warehouse.sides import threshold
 from astro_assets.warehouse.sql import load_project
+from tests.builders import record
+from tests.warehouse.tables import SALT, batch
 
 
 def staged(*records: dict[str, Any], share: float = 1.0) -> list[dict[str, Any]]:

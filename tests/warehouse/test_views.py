@@ -2,11 +2,11 @@ from pathlib import Path
 
 import duckdb
 import pytest
-from tests.builders import record
-from tests.warehouse.tables import shard_paths, snapshot
 
 from astro_assets.warehouse.contracts import ASTRO_PH_PAPERS
 from astro_assets.warehouse.views import STORAGE_VERSION, write_views
+from tests.builders import record
+from tests.warehouse.tables import shard_paths, snapshot
 
 
 def test_views_read_the_shards_and_hold_no_data(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from datetime import date
 import dagster as dg
 
 from astro_assets.defs.adapter import materialise, progress_of, unit, workspace_of
-from astro_assets.defs.resources import now
+from astro_assets.defs.resources import now, snapshot_of
 from astro_assets.months import Month, newest_ended
 
 
@@ -39,7 +39,7 @@ def arxiv_updates(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
     from astro_assets.ingest.windows import build_updates, network_harvest
 
     workspace, settings = workspace_of(context), workspace_of(context).settings
-    snapshot = workspace.store.require("arxiv_snapshot", None)
+    snapshot = snapshot_of(workspace, context.partition_key)
     asked = settings.harvest == "on" or (
         settings.harvest == "auto" and snapshot.facts["origin"] in {"kaggle", "oai"}
     )

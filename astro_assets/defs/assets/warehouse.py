@@ -9,7 +9,7 @@ import dagster as dg
 from astro_assets.artifacts.manifest import Built, Manifest
 from astro_assets.defs.adapter import keep, materialise, progress_of, result, unit, workspace_of
 from astro_assets.defs.metadata import column_schema
-from astro_assets.defs.resources import Workspace
+from astro_assets.defs.resources import Workspace, snapshot_of
 from astro_assets.defs.verdicts import shard_paths
 from astro_assets.months import Month
 
@@ -53,33 +53,20 @@ def astro_ph_papers(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
     ``excluded_because`` says withdrawn, empty_abstract, duplicate_text or copy_of_test; ``side``
     says train or test, by a hash of the id alone.
     """
-    from astro_assets.warehouse.binding import bind
+    from astro_assets.warehouse.binding import binding_facts, papers_of
 
-    workspace, settings = workspace_of(context), workspace_of(context).settings
-    bound = bind(
-        workspace.store,
-        context.partition_key,
-        rebase=settings.rebase,
-        snapshot_given=workspace.snapshot_given,
-    )
-    if not bound.is_present:
-        context.log.warning("This release stays with the older snapshot it is bound to.")
-    updates = workspace.store.require("arxiv_updates", context.partition_key)
+    workspace, release = workspace_of(context), context.partition_key
+    snapshot = snapshot_of(workspace, release)
+    papers = papers_of(workspace.store, release, snapshot)
+    updates = workspace.store.require("arxiv_updates", release)
 
     def build(_key: str) -> Built:
-        built = _release_table(context, workspace, bound.papers, updates)
-        return replace(
-            built,
-            facts=built.facts
-            | bound.facts()
-            | {
-                "text_vintage": updates.facts["text_vintage"],
-                "updates_through": updates.facts["updates_through"],
-            },
-        )
+        built = _release_table(context, workspace, papers, updates)
+        known = {name: updates.facts[name] for name in ("text_vintage", "updates_through")}
+        return replace(built, facts=built.facts | binding_facts(snapshot, papers) | known)
 
     return _table_result(
-        context, [bound.papers, updates], {"category_rule": settings.category_rule}, build
+        context, [papers, updates], {"category_rule": workspace.settings.category_rule}, build
     )
 
 

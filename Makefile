@@ -11,7 +11,7 @@ demo: $(INSTALLED)
 	$(BIN)/astro-assets demo
 
 test: $(INSTALLED)
-	$(BIN)/pytest -n 2 -m "not gpu"
+	$(BIN)/pytest -n 2 -m "not gpu" --doctest-modules tests astro_assets
 
 test-fast: $(INSTALLED)
 	$(BIN)/pytest -n 2

@@ -49,7 +49,7 @@ class Settings(BaseSettings):
     )
     block_length: int = Field(512, ge=16, le=32_768, description="Tokens per block.")
     max_eval_tokens: int = Field(
-        200_000, ge=1_000, description="Tokens per side and measure that an evaluation reads."
+        100_000, ge=1_000, description="Tokens per side and measure that an evaluation reads."
     )
     embedding_abstracts: int = Field(
         1_000, ge=10, le=20_000, description="Test abstracts whose embeddings are compared."

@@ -5,7 +5,6 @@ What does not belong here: deciding which papers count; shards already say so.
 
 from __future__ import annotations
 
-import hashlib
 import re
 import unicodedata
 from collections.abc import Sequence
@@ -63,13 +62,3 @@ def read_texts(shards: Sequence[Path], *, side: Side) -> pl.DataFrame:
     papers = pl.concat(frames)
     texts = pl.Series("text", [clean_abstract(a) for a in papers["abstract"]], dtype=pl.String)
     return papers.drop("abstract").with_columns(texts)
-
-
-def in_hash_order(texts: pl.DataFrame) -> pl.DataFrame:
-    """Return the papers ordered by the sha256 of their id: a random order that growth leaves alone.
-
-    The first n of it are a fixed random sample: a new paper enters only where its hash falls, and
-    never moves another one relative to a third.
-    """
-    keys = [hashlib.sha256(paper_id.encode()).hexdigest() for paper_id in texts["id"]]
-    return texts.with_columns(pl.Series("_key", keys, dtype=pl.String)).sort("_key").drop("_key")

@@ -51,7 +51,7 @@ def encode_baseline(
 
 def _tf_idf(sample: Sample) -> BaselineVectors:
     """Return (n, <= 4,096) vectors of words, weights learnt from the abstracts."""
-    from sklearn.feature_extraction.text import TfidfVectorizer  # type: ignore[import-untyped]
+    from sklearn.feature_extraction.text import TfidfVectorizer
 
     vectoriser = TfidfVectorizer(
         max_features=MAX_WORDS,

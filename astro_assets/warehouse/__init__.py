@@ -11,6 +11,7 @@ The flow::
     contracts  the declared schema of each table
     sides      train or test; in the general sample or not
     shards     Parquet files per submission month, named by content
+    counts     what became of every record
     papers     the two builds: a snapshot's papers, a release's table
     quality    data tests: each returns the rows that should not be there
     views      warehouse.duckdb, for people with a SQL client

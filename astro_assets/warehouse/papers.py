@@ -7,12 +7,11 @@ fetches and writes full rows only for months whose content is not on disk yet.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import duckdb
 import pyarrow as pa
@@ -23,20 +22,16 @@ from astro_assets.errors import BadSettingError, EmptyCorpusError
 from astro_assets.ingest.records import RECORD_SCHEMA
 from astro_assets.months import Month
 from astro_assets.progress import Progress
-from astro_assets.warehouse import shards
+from astro_assets.warehouse import counts, shards
 from astro_assets.warehouse.contracts import CONTRACTS, SNAPSHOT_PAPERS
+from astro_assets.warehouse.counts import TABLES, TableName
 from astro_assets.warehouse.runner import Runner, open_runner
 from astro_assets.warehouse.shards import Shard
 from astro_assets.warehouse.sides import TEST_SHARE, threshold
 from astro_assets.warehouse.sql import load_project, quoted
 
-TableName = Literal["astro_ph_papers", "general_papers"]
-
-_TABLES: Mapping[TableName, str] = {"astro_ph_papers": "astro", "general_papers": "general"}
 _NO_END = "9999-12"
 _ROWS_AT_ONCE = 30_000
-_REASONS = ("withdrawn", "empty_abstract", "copy_of_test", "duplicate_text")
-_DROPS = ("superseded", "no_category", "no_month")
 
 
 @dataclass(frozen=True)
@@ -78,8 +73,8 @@ def build_snapshot_papers(
     """
     rules = Rules(salt, general_share)
     with _judged(batches, [], release=_NO_END, rules=rules, out=out) as (runner, n_records):
-        outcomes = _outcomes(runner)
-        _check_balance(n_records, outcomes)
+        outcomes = counts.read_outcomes(runner)
+        counts.check_balance(n_records, outcomes)
         if not outcomes["astro"]:
             raise EmptyCorpusError(
                 f"None of the {n_records:,} records has an astro-ph category.",
@@ -88,19 +83,11 @@ def build_snapshot_papers(
             )
         made = [
             shard
-            for table, folder in _TABLES.items()
+            for table, folder in TABLES.items()
             for shard in _write(runner, table, out, prefix=f"{folder}/", progress=progress)
         ]
-        judged = _judgements(runner)
-    counts = {
-        "n_records_in": n_records,
-        "n_astro": outcomes["astro"],
-        "n_astro_primary": sum(n for key, n in judged.items() if key.is_primary),
-        "n_general_kept": outcomes["general"],
-        "n_general_left_out": outcomes["general_left_out"],
-        **{f"dropped_{why}": outcomes[why] for why in _DROPS},
-    }
-    return _built(made, out, counts)
+        judged = counts.read_judgements(runner)
+    return _built(made, out, counts.snapshot_counts(outcomes, judged))
 
 
 def build_release_table(
@@ -126,29 +113,19 @@ def build_release_table(
         runner,
         n_window_records,
     ):
-        outcomes = _outcomes(runner)
+        outcomes = counts.read_outcomes(runner)
         n_snapshot_rows = runner.rows("select count(*) as n from stg_snapshot")[0]["n"]
-        _check_balance(n_window_records + n_snapshot_rows, outcomes)
-        judged = _judgements(runner)
-        counts = _release_counts(table, outcomes, judged)
-        if table == "astro_ph_papers" and not counts["papers"]:
+        counts.check_balance(n_window_records + n_snapshot_rows, outcomes)
+        judged = counts.read_judgements(runner)
+        counted = counts.release_counts(table, outcomes, judged)
+        if table == "astro_ph_papers" and not counted["papers"]:
             raise EmptyCorpusError(
-                f"Release {release} holds no usable astro-ph paper: {_told(counts)}.",
+                f"Release {release} holds no usable astro-ph paper: {counts.told(counted)}.",
                 do="Choose a later release, another snapshot or ASTRO_CATEGORY_RULE=any.",
             )
         made = _write(runner, table, out, prefix="", progress=progress)
-    counts |= {"n_snapshot_rows": n_snapshot_rows, "n_window_records": n_window_records}
-    return _built(made, out, counts, n_windows=len(windows))
-
-
-@dataclass(frozen=True)
-class _Judged:
-    """What papers are counted by."""
-
-    table_name: str
-    is_primary: bool
-    side: str
-    excluded_because: str | None
+    counted |= {"n_snapshot_rows": n_snapshot_rows, "n_window_records": n_window_records}
+    return _built(made, out, counted, n_windows=len(windows))
 
 
 class _RecordStream:
@@ -198,71 +175,13 @@ def _judged(
         runner.add_source("records", stream.reader())
         runner.add_shards("source_snapshot_rows", snapshot_shards, SNAPSHOT_PAPERS)
         try:
-            runner.build("month_contents", *_TABLES)
+            runner.build("month_contents", *TABLES)
         except duckdb.Error:
             # DuckDB turns what the reader raised into text; the person needs the named error.
             if stream.error is not None:
                 raise stream.error from None
             raise
         yield runner, stream.n_records
-
-
-def _outcomes(runner: Runner) -> Counter[str]:
-    rows = runner.rows("select outcome, count(*) as n from record_outcomes group by outcome")
-    return Counter({row["outcome"]: row["n"] for row in rows})
-
-
-def _judgements(runner: Runner) -> Counter[_Judged]:
-    rows = runner.rows(
-        "select table_name, is_primary, side, excluded_because, count(*) as n "
-        "from paper_judgements group by all"
-    )
-    return Counter({_Judged(**{k: row[k] for k in row if k != "n"}): row["n"] for row in rows})
-
-
-def _release_counts(
-    table: TableName, outcomes: Counter[str], judged: Counter[_Judged]
-) -> dict[str, int]:
-    """Return the counts of a table; ``papers`` are rows whose text is used."""
-
-    def papers(**wanted: Any) -> int:
-        return sum(
-            n
-            for key, n in judged.items()
-            if all(getattr(key, name) == value for name, value in wanted.items())
-        )
-
-    name = _TABLES[table]
-    used = {"table_name": name, "excluded_because": None}
-    counts = {
-        "papers": papers(**used),
-        "n_rows": papers(table_name=name),
-        "n_train": papers(**used, side="train"),
-        "n_test": papers(**used, side="test"),
-        **{f"excluded_{why}": papers(table_name=name, excluded_because=why) for why in _REASONS},
-        "n_other_table": outcomes["astro"] + outcomes["general"] - outcomes[name],
-        "not_primary": outcomes["not_primary"],
-        "n_general_left_out": outcomes["general_left_out"],
-        "dropped_after_release": outcomes["after_release"],
-        **{f"dropped_{why}": outcomes[why] for why in _DROPS},
-    }
-    if table == "astro_ph_papers":
-        counts["papers_any"] = papers(**used) + papers(
-            table_name="not_primary", excluded_because=None
-        )
-        counts["papers_primary"] = papers(is_primary=True, excluded_because=None)
-    return counts
-
-
-def _check_balance(n_in: int, outcomes: Counter[str]) -> None:
-    """Every record that came in has exactly one outcome; anything else is a defect of ours."""
-    if n_in != outcomes.total():
-        raise RuntimeError(f"{n_in} records came in, {outcomes.total()} were accounted for.")
-
-
-def _told(counts: Mapping[str, int]) -> str:
-    left_out = ("excluded_", "dropped_", "not_primary")
-    return ", ".join(f"{k} {n:,}" for k, n in counts.items() if n and k.startswith(left_out))
 
 
 def _write(
@@ -272,10 +191,10 @@ def _write(
     contents = runner.rows(
         "select submission_month as month, content, n_papers, n_rows from month_contents "
         "where table_name = $table_name order by month",
-        table_name=_TABLES[table],
+        table_name=TABLES[table],
     )
     made = [
-        Shard(table=_TABLES[table], file=prefix + shards.file_name(c["month"], c["content"]), **c)
+        Shard(table=TABLES[table], file=prefix + shards.file_name(c["month"], c["content"]), **c)
         for c in contents
     ]
     missing = [s for s in made if not shards.is_good(out / s.file, s.content)]
@@ -314,11 +233,11 @@ def _rows_of(
     return shards.by_month(reader, CONTRACTS[table])
 
 
-def _built(made: Sequence[Shard], out: Path, counts: Mapping[str, int], **facts: Any) -> Built:
+def _built(made: Sequence[Shard], out: Path, counted: Mapping[str, int], **facts: Any) -> Built:
     return Built(
         fingerprint=fingerprint.of_value(shards.fingerprint_lines(made)),
         path=out,
-        counts=dict(counts),
+        counts=dict(counted),
         files={shard.file: fingerprint.of_file(out / shard.file) for shard in made},
         facts={"shards": [shard.as_fact() for shard in made], **facts},
     )

@@ -86,3 +86,9 @@ def test_the_bundled_models_and_data_tests_load() -> None:
         "record_outcomes",
     ]
     assert {t.name for t in load_data_tests(project)} >= {"unique_ids", "texts_on_one_side"}
+
+
+def test_files_need_a_column_to_be_partitioned_by(tmp_path: Path) -> None:
+    write(tmp_path, "one", "select 1 as x", HEADER.replace("table", "files"))
+    with pytest.raises(SqlModelError, match="lacks 'partition'"):
+        load_project(tmp_path)

@@ -27,10 +27,10 @@ def handles(workspace: Workspace, release: str) -> dict[str, Any]:
 
 
 def test_texts(workspace: Workspace, table: Manifest) -> Any:
-    """Return a table's test papers in hash order: the first n are a fixed random sample."""
-    from astro_assets.corpus.texts import in_hash_order, read_texts
+    """Return a table's test papers."""
+    from astro_assets.corpus.texts import read_texts
 
-    return in_hash_order(read_texts(shard_paths(workspace.store, table), side="test"))
+    return read_texts(shard_paths(workspace.store, table), side="test")
 
 
 @unit(

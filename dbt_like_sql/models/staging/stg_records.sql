@@ -13,24 +13,7 @@
 --   collect, but DuckDB buffers a row group per folder and thread, and spends 400 MB on that.
 --   row_sha256 covers every column a table shows, each written as length:value or - for null, so
 --   that it is the same in every version of DuckDB and no two rows can be confused.
-with words as (
-    select
-        -- every blank or control character but the plain space
-        '[\p{Cc}\p{Zl}\p{Zp}\x{a0}\x{1680}\x{2000}-\x{200a}\x{202f}\x{205f}\x{3000}]' as odd_blank,
-        '(paper|article|preprint|e-?print|manuscript|submission|work|note|text|letter|report'
-        || '|version|draft|document)' as noun,
-        '( in its (present|current) form)? ((is|was|has|have) )?'
-        || '((been|being|now|temporarily|voluntarily|hereby|currently|administratively) ){0,3}'
-            as verb
-),
-
-blanks as (
-    -- what is not one plain space between words; matching those too would cost four times as much
-    select *, odd_blank || '( |' || odd_blank || ')*| ( |' || odd_blank || ')+' as blanks
-    from words
-),
-
-parsed as (
+with parsed as (
     select
         ordinal,
         id,
@@ -101,15 +84,21 @@ bounded as (
         is_astro,
         is_primary,
         is_kept,
-        if(is_kept, trim(regexp_replace(abstract, blanks, ' ', 'g')), null) as text,
+        -- every run of blanks and control characters but one plain space between words: matching
+        -- those too would cost four times as much
+        if(is_kept, trim(regexp_replace(
+            abstract,
+            '[\p{Cc}\p{Zl}\p{Zp}\x{a0}\x{1680}\x{2000}-\x{200a}\x{202f}\x{205f}\x{3000}]'
+            || '[ \p{Cc}\p{Zl}\p{Zp}\x{a0}\x{1680}\x{2000}-\x{200a}\x{202f}\x{205f}\x{3000}]*'
+            || '| [ \p{Cc}\p{Zl}\p{Zp}\x{a0}\x{1680}\x{2000}-\x{200a}\x{202f}\x{205f}\x{3000}]+',
+            ' ', 'g'
+        )), null) as text,
         if(
             is_kept and contains(lower(comments), 'withdr'),
-            trim(regexp_replace(comments, blanks, ' ', 'g')),
+            trim(regexp_replace(comments, '[\s\p{Z}\p{Cc}]+', ' ', 'g')),
             null
-        ) as remark,
-        noun,
-        verb
-    from sampled, blanks
+        ) as remark
+    from sampled
 ),
 
 read as (
@@ -118,16 +107,26 @@ read as (
         -- the plain test first: it spares nearly every abstract the patterns
         if(contains(lower(text), 'withdrawn'), regexp_matches(
             text,
-            '(?i)\b(this|the|our|present|current)( \w+){0,2} ' || noun || verb || '"?withdrawn\b'
-            || '|^\W*((this|the) )?(' || noun || ' )?(' || verb || ')?withdrawn\b'
+            '(?i)\b(this|the|our|present|current)( \w+){0,2} '
+            || '(paper|article|preprint|e-?print|manuscript|submission|work|note|text|letter|report'
+            || '|version|draft|document)'
+            || '( in its (present|current) form)? ((is|was|has|have) )?'
+            || '((been|being|now|temporarily|voluntarily|hereby|currently|administratively) ){0,3}'
+            || '"?withdrawn\b'
+            || '|^\W*((this|the) )?((paper|article|preprint|manuscript|submission|version) )?'
+            || '((is|was|has|being|been|temporarily|now) ){0,3}withdrawn\b'
         ), false)
         or coalesce(regexp_matches(
             remark,
-            '(?i)\b' || noun || verb || 'withdrawn\b'
+            '(?i)\b(paper|article|preprint|e-?print|manuscript|submission|work|note|text|letter|report'
+            || '|version|draft|document)'
+            || '( in its (present|current) form)? ((is|was|has|have) )?'
+            || '((been|being|now|temporarily|voluntarily|hereby|currently|administratively) ){0,3}'
+            || 'withdrawn\b'
             || '|^\W*(temporarily )?withdrawn\b'
             || '|\b(temporarily withdrawn|withdrawn by (the )?(author|arxiv))'
             || '|[;.] withdrawn (due to|because)\b'
-            || '|\bwithdraw (this|the|my|our) ' || noun || '\b'
+            || '|\bwithdraw (this|the|my|our) (paper|article|preprint|manuscript|submission|work)\b'
         ), false) as is_withdrawn,
         if(text = '', null, sha256(text)) as text_sha256
     from bounded

@@ -1,0 +1,97 @@
+import json
+from datetime import date
+from pathlib import Path
+
+from astro_assets.artifacts.manifest import Built
+from astro_assets.ingest.windows import build_updates, cover
+from astro_assets.months import Month
+
+APRIL, MAY, JUNE = Month(2026, 4), Month(2026, 5), Month(2026, 6)
+
+
+def harvested(folder: Path, month: Month, at: str) -> Built:
+    """Lay down a complete window of no pages, as if it was harvested at that instant."""
+    target = folder / str(month)
+    target.mkdir(parents=True)
+    state = {
+        "window": str(month),
+        "asked_from": f"{month}-01",
+        "harvested_at": at,
+        "pages": [
+            {
+                "file": "page-00001.xml.gz",
+                "sha256": "0" * 64,
+                "file_sha256": "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855",
+                "n_records": 3,
+                "n_deleted": 0,
+                "n_broken": 0,
+                "n_control_characters": 0,
+                "response_date": at,
+            }
+        ],
+        "next_token": None,
+        "is_complete": True,
+    }
+    (target / "state.json").write_text(json.dumps(state))
+    (target / "page-00001.xml.gz").write_bytes(b"")
+    return Built("x", target)
+
+
+class Harvest:
+    """Harvests at a fixed instant and remembers what it was asked for."""
+
+    def __init__(self, at: str) -> None:
+        self.at, self.asked = at, []
+
+    def __call__(self, month: Month, folder: Path) -> Built:
+        self.asked.append(str(month))
+        return harvested(folder.parent, month, self.at)
+
+
+def test_a_snapshot_made_after_the_release_needs_no_window(tmp_path: Path):
+    harvest = Harvest("2026-07-02T06:00:00+00:00")
+    built = build_updates(date(2026, 7, 1), JUNE, tmp_path, harvest=harvest)
+    assert harvest.asked == [] and built.counts["n_windows"] == 0
+    assert built.facts == {
+        "windows": [],
+        "missing": [],
+        "updates_through": "2026-06",
+        "text_vintage": "2026-07-01",
+    }
+
+
+def test_missing_months_cost_one_harvest(tmp_path: Path):
+    harvest = Harvest("2026-07-02T06:00:00+00:00")
+    built = build_updates(date(2026, 4, 20), JUNE, tmp_path, harvest=harvest)
+    assert harvest.asked == ["2026-04"]
+    assert built.facts["windows"] == ["2026-04"] and built.facts["missing"] == []
+    assert built.facts["text_vintage"] == "2026-07-02"
+
+
+def test_without_a_harvest_what_is_missing_is_said(tmp_path: Path):
+    built = build_updates(date(2026, 4, 20), JUNE, tmp_path, harvest=None)
+    assert built.facts["missing"] == ["2026-04", "2026-05", "2026-06"]
+    assert built.facts["updates_through"] == "2026-03"
+
+
+def test_a_window_covers_only_months_that_had_ended(tmp_path: Path):
+    harvested(tmp_path, APRIL, "2026-06-02T06:00:00+00:00")
+    coverage = cover(tmp_path, [APRIL, MAY, JUNE])
+    assert [window.path.name for window in coverage.windows] == ["2026-04"]
+    assert coverage.missing == (JUNE,)
+
+
+def test_a_later_harvest_does_not_change_an_older_release(tmp_path: Path):
+    harvested(tmp_path, APRIL, "2026-05-02T06:00:00+00:00")
+    before = build_updates(date(2026, 4, 20), APRIL, tmp_path, harvest=None)
+    build_updates(
+        date(2026, 4, 20), JUNE, tmp_path, harvest=Harvest("2026-07-02T06:00:00+00:00")
+    )
+    after = build_updates(date(2026, 4, 20), APRIL, tmp_path, harvest=None)
+    assert before == after
+
+
+def test_a_damaged_window_counts_as_missing(tmp_path: Path):
+    window = harvested(tmp_path, APRIL, "2026-05-02T06:00:00+00:00")
+    (window.path / "page-00001.xml.gz").write_bytes(b"other")
+    assert cover(tmp_path, [APRIL]).missing == (APRIL,)

@@ -1,0 +1,128 @@
+"""Whom a candidate must beat, and what is written when it does or does not."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from astro_assets.registry import champion, ledger
+from astro_assets.registry.champion import Case, Rules, settle
+from astro_assets.registry.versions import ModelVersion
+
+NOW = datetime(2026, 7, 2, tzinfo=UTC)
+RULES = Rules(max_forgetting=0.05, knowledge_margin=0.05)
+
+
+class Registry:
+    """A registry of two versions in memory, in the place of MLflow's."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, holder: int | None = None) -> None:
+        self.holder = holder
+        monkeypatch.setattr(champion, "version_at", lambda *_: self.version(self.holder))
+        monkeypatch.setattr(
+            champion, "find_version", lambda _t, _n, *, version: self.version(version)
+        )
+        monkeypatch.setattr(
+            champion,
+            "version_of_adapter",
+            lambda _t, _n, adapter: self.version(int(adapter.removeprefix("adapter-"))),
+        )
+        monkeypatch.setattr(champion, "set_alias", self.promote)
+
+    def version(self, number: int | None) -> ModelVersion | None:
+        if number is None:
+            return None
+        tags = {"adapter_fingerprint": f"adapter-{number}"}
+        return ModelVersion("astrollama", number, (), tags, None, "", 0)
+
+    def promote(self, _tracking: Any, version: ModelVersion, alias: str) -> ModelVersion:
+        assert alias == "champion"
+        self.holder = version.version
+        return version
+
+
+def scores(perplexity: float) -> dict[str, Any]:
+    from math import log
+
+    return {"per_document": {"perplexity": perplexity, "nll_nats_per_token": log(perplexity)}}
+
+
+def report(**against: Any) -> dict[str, Any]:
+    models = {
+        "base": {"astro": scores(20), "general": scores(30)},
+        "tuned": {"astro": scores(15), "general": scores(30)},
+    }
+    return {
+        "models": models,
+        "reduction_astro": 0.25,
+        "rise_general": 0.0,
+        "tuned_minus_champion": None,
+        **against,
+    }
+
+
+def case(number: int, perplexity: dict[str, Any], opponent: str | None = None) -> Case:
+    knowledge = {
+        "verdict": "not worse",
+        "difference": {"accuracy": 0.0, "low": -0.01, "high": 0.01},
+    }
+    return Case(
+        "2026-06", "astrollama", f"adapter-{number}", perplexity, opponent, knowledge, (), {}
+    )
+
+
+def decide(tmp_path: Path, of: Case):
+    built = settle(
+        None, of, RULES, ledger_path=tmp_path / "ledger.jsonl", out=tmp_path / "out", now=NOW
+    )
+    return built.facts["decision"]
+
+
+BETTER = {"astro": {"nats_per_byte": -0.1, "low": -0.12, "high": -0.08, "n_documents": 9}}
+
+
+def test_the_first_good_candidate_becomes_champion(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    registry = Registry(monkeypatch)
+    assert decide(tmp_path, case(1, report()))["promoted"]
+    assert registry.holder == 1
+    (entry,) = ledger.entries(tmp_path / "ledger.jsonl")
+    assert (entry.champion_before, entry.champion_after) == (None, 1)
+
+
+def test_a_candidate_must_beat_the_champion(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    registry = Registry(monkeypatch, holder=1)
+    against = report(tuned_minus_champion=BETTER)
+    assert decide(tmp_path, case(2, against, opponent="adapter-1"))["promoted"]
+    assert registry.holder == 2
+
+
+def test_a_comparison_with_somebody_else_does_not_promote(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    registry = Registry(monkeypatch, holder=1)
+    against = report(tuned_minus_champion=BETTER)
+    assert not decide(tmp_path, case(2, against, opponent="adapter-7"))["promoted"]
+    assert not decide(tmp_path, case(2, report(), opponent=None))["promoted"]
+    assert registry.holder == 1
+
+
+def test_deciding_again_after_the_promotion_names_the_same_opponent(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    registry = Registry(monkeypatch, holder=1)
+    against = case(2, report(tuned_minus_champion=BETTER), opponent="adapter-1")
+    first = decide(tmp_path, against)
+    again = decide(tmp_path, against)
+    assert first["promoted"] and again["promoted"] and registry.holder == 2
+    assert first["champion_before"] == again["champion_before"] == 1
+
+
+def test_a_missing_report_never_promotes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    registry = Registry(monkeypatch)
+    missing = Case("2026-06", "astrollama", "adapter-1", None, None, None, (), {})
+    decision = decide(tmp_path, missing)
+    assert not decision["promoted"] and len(decision["failed"]) >= 3
+    assert registry.holder is None

@@ -9,6 +9,7 @@ os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 from pathlib import Path
 
 import pytest
+
 from tests.tiny import make_tiny_base
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"

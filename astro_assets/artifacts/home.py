@@ -49,6 +49,11 @@ class Home:
         return self.root / "papers"
 
     @property
+    def warehouse(self) -> Path:
+        """The DuckDB file people open: views only, over the Parquet shards."""
+        return self.root / "warehouse.duckdb"
+
+    @property
     def tokens(self) -> Path:
         """Token streams, named by paper shard, tokenizer and text rules."""
         return self.root / "tokens"

@@ -1,6 +1,6 @@
 """Manifests as Dagster metadata: counts, where it lies, what it was made from."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import dagster as dg
@@ -37,3 +37,18 @@ def column_schema(columns: Iterable[Any]) -> dict[str, Any]:
             ]
         )
     }
+
+
+def column_lineage_of(
+    lineage: Mapping[str, Iterable[Iterable[str]]], assets: Mapping[str, str]
+) -> dict[str, Any]:
+    """Return column -> (source, column) pairs as Dagster shows them."""
+    deps = {
+        name: [
+            dg.TableColumnDep(asset_key=assets[source], column_name=column)
+            for source, column in of
+            if source in assets
+        ]
+        for name, of in lineage.items()
+    }
+    return {"dagster/column_lineage": dg.TableColumnLineage(deps_by_column=deps)}

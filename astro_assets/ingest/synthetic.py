@@ -22,12 +22,14 @@ from astro_assets.ingest.grammar import Phrases, Text, load
 from astro_assets.ingest.vintage import MONTH_NAMES
 from astro_assets.months import FIRST_RELEASE, Month
 
-GENERATOR_VERSION = "1"
+GENERATOR_VERSION = "2"
 """Bumped when the same call gives other records; a file of another version is written anew."""
 
 N_MONTHS = 60
 ASTRO_SHARE = 0.45
 _ELSEWHERE_SHARE = 0.25  # of astro papers, another primary category: as on arXiv
+_SECOND_FIELD_SHARE = 0.4  # of an abstract's sentences: fields borrow from each other
+_ASTRO_BORROWED_SHARE = 0.2  # of general papers, those whose second field is astronomy
 _COPY_SHARE = 0.012
 _WITHDRAWN_SHARE = 0.007
 _MIN_WORDS, _MAX_WORDS = 60, 180
@@ -148,10 +150,12 @@ def _origin(month: Month, number: int, random: Random) -> tuple[Month, int]:
 def _work(month: Month, number: int, seed: int) -> _Work:
     random = Random(f"{seed}-{month}-{number}-text")
     is_astro = random.random() < ASTRO_SHARE
-    topics = _ASTRO if is_astro else _GENERAL
-    phrases = _topic(topics[int(random.random() * len(topics))])
+    phrases = _topic(_one_of(_ASTRO if is_astro else _GENERAL, random))
+    borrows_astro = not is_astro and random.random() < _ASTRO_BORROWED_SHARE
+    second = _topic(_one_of(_ASTRO if borrows_astro else _GENERAL, random))
     text = Text(phrases, random)
-    return _Work(is_astro, phrases, text.sentence("title"), _abstract(text, random))
+    title = text.sentence("title")
+    return _Work(is_astro, phrases, title, _abstract(text, Text(second, random), random))
 
 
 @cache
@@ -159,16 +163,25 @@ def _topic(name: str) -> Phrases:
     return load(name).over(load("frames"))
 
 
-def _abstract(text: Text, random: Random) -> str:
-    """Return an abstract of 60 to 180 words: context, aim, approach, results, conclusion."""
+def _abstract(text: Text, second: Text, random: Random) -> str:
+    """Return an abstract of 60 to 180 words: context, aim, approach, results, conclusion.
+
+    What it aims at is its own field's; other sentences may be its second field's. So a model that
+    read general abstracts only has met some astronomy, and astronomy some of the rest, as on arXiv.
+    """
+
+    def sentence(rule: str) -> str:
+        borrowed = rule != "aim" and random.random() < _SECOND_FIELD_SHARE
+        return (second if borrowed else text).sentence(rule)
+
     n_wanted = _MIN_WORDS + int(random.random() * 85)
     plan = ["context"] if random.random() < 0.7 else []
     plan += ["aim", "approach"] if random.random() < 0.8 else ["aim"]
-    close = text.sentence("close") if random.random() < 0.7 else ""
-    sentences = [text.sentence(rule) for rule in plan]
+    close = sentence("close") if random.random() < 0.7 else ""
+    sentences = [sentence(rule) for rule in plan]
     n_words = sum(len(s.split()) for s in [*sentences, close])
     while n_words < n_wanted:
-        result = text.sentence("result")
+        result = sentence("result")
         n_words += len(result.split())
         if n_words <= _MAX_WORDS:
             sentences.append(result)

@@ -57,7 +57,7 @@ def base_facts(base: Manifest, *, quantisation: str | None) -> BaseFacts:
 def train_and_log(
     tracking: Tracking,
     base: BaseModel,
-    blocks: TokenBlocks,
+    blocks: Mapping[str, TokenBlocks],
     recipe: Recipe,
     out: Path,
     *,
@@ -67,19 +67,22 @@ def train_and_log(
 ) -> Built:
     """Train an adapter inside an MLflow run that follows its learning curve.
 
+    ``blocks`` are the train sides: ``astro`` to learn, ``general`` to replay if the recipe does.
+
     Returns:
         What ``train_adapter`` built, with ``mlflow_run_id`` among its facts.
     """
-    params: dict[str, Any] = {**recipe.as_dict(), "n_train_blocks": len(blocks)}
+    params: dict[str, Any] = {**recipe.as_dict(), "n_train_blocks": len(blocks["astro"])}
     with open_run(
         tracking, f"{recipe.name} {identity.release}", tags=identity.tags(), params=params
     ) as log:
         built = train_adapter(
             base,
-            blocks,
+            blocks["astro"],
             recipe,
             out,
             progress=progress,
+            replay_blocks=blocks["general"],
             on_metrics=log.metric,
             threads=threads,
         )

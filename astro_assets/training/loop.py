@@ -75,6 +75,7 @@ def fit(
     name: str,
     progress: Progress,
     on_metrics: OnMetrics | None = None,
+    replay: Blocks | None = None,
 ) -> Trained:
     """Train ``model``'s trainable weights on ``blocks`` where the model lies; leave no files.
 
@@ -85,6 +86,7 @@ def fit(
         name: What the progress display calls it.
         progress: Told of every step's tokens.
         on_metrics: Called with every point of the learning curve.
+        replay: Blocks of which ``optimisation.replay_share`` of every batch is taken.
 
     Raises:
         EmptyCorpusError: there is no block.
@@ -96,7 +98,13 @@ def fit(
         )
     quiet_libraries()
     n_examples = optimisation.n_steps * optimisation.batch
-    planned = PlannedBlocks(blocks, n_examples=n_examples, seed=optimisation.seed)
+    planned = PlannedBlocks(
+        blocks,
+        n_examples=n_examples,
+        seed=optimisation.seed,
+        replay=replay,
+        replay_share=optimisation.replay_share,
+    )
     tokens_per_step = optimisation.batch * len(blocks[0])
     n_tokens = optimisation.n_steps * tokens_per_step
     began = time.monotonic()

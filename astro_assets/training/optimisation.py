@@ -36,6 +36,8 @@ class Optimisation:
     """Largest norm of the gradient."""
     precision: Precision
     seed: int
+    replay_share: float = 0.0
+    """Share of the blocks that is taken from what is to be replayed."""
 
     @property
     def n_warmup_steps(self) -> int:

@@ -44,9 +44,9 @@ class Recipe:
     micro_batch: Count
     """Blocks per forward pass."""
     epochs: Annotated[float, Field(strict=False, gt=0, le=1000)]
-    """Passes over the training blocks, unless ``max_tokens`` ends it sooner."""
+    """Passes over the astro training blocks, unless ``max_tokens`` ends it sooner."""
     max_tokens: Count | None = None
-    """Bound on the tokens of the whole training, or null."""
+    """Bound on the tokens of the whole training, replayed ones included, or null."""
     quantisation: Literal["nf4"] | None = None
     alpha: Annotated[float, Field(strict=False, gt=0)] = 32
     dropout: Annotated[float, Field(strict=False, ge=0, lt=1)] = 0.05
@@ -59,6 +59,9 @@ class Recipe:
     weight_decay: Share = 0.1
     clip: Annotated[float, Field(strict=False, gt=0)] = 1.0
     """Largest norm of the gradient."""
+    replay_share: Annotated[float, Field(strict=False, ge=0, le=0.5)] = 0.0
+    """Share of the training blocks taken from the general train side, against forgetting; the
+    paper has none."""
     block_length: Annotated[int, Field(ge=16, le=32_768)] | None = None
     """Tokens per block; null: as the setting says."""
     precision: Precision = "fp32"
@@ -79,7 +82,7 @@ class Recipe:
 
         Only whole steps of ``batch`` blocks are made, so less than one step of blocks stays unseen.
         """
-        n_wanted = int(self.epochs * n_blocks)
+        n_wanted = int(self.epochs * n_blocks / (1 - self.replay_share))
         if self.max_tokens is not None:
             n_wanted = min(n_wanted, self.max_tokens // block_length)
         return Optimisation(
@@ -95,6 +98,7 @@ class Recipe:
             clip=self.clip,
             precision=self.precision,
             seed=self.seed,
+            replay_share=self.replay_share,
         )
 
     def as_dict(self) -> dict[str, Any]:

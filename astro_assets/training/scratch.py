@@ -45,6 +45,9 @@ class ScratchConfig:
     """Tokens per pretraining block."""
     n_tokens: int = 650_000
     """Tokens of the whole pretraining: a budget and no clock, so that equal runs are equal."""
+    max_epochs: float = 0.25
+    """Passes over all texts at most: a small corpus must not be learned by heart, or tuning could
+    only spoil what the base knows of it."""
     batch: int = 4
     """Blocks per step: many small steps teach more than few large ones at this budget."""
     learning_rate: float = 4e-3
@@ -52,11 +55,11 @@ class ScratchConfig:
     """The tokenizer is trained on an even sample of at most so many characters."""
     seed: int = 0
 
-    @property
-    def optimisation(self) -> Optimisation:
-        """The paper's optimiser and schedule with this base's own rate and batch."""
+    def optimisation(self, *, n_corpus_tokens: int) -> Optimisation:
+        """Return the paper's optimiser and schedule with this base's own rate and batch."""
+        n_tokens = min(self.n_tokens, int(self.max_epochs * n_corpus_tokens))
         return Optimisation(
-            n_steps=max(1, self.n_tokens // (self.batch * self.block_length)),
+            n_steps=max(1, n_tokens // (self.batch * self.block_length)),
             batch=self.batch,
             micro_batch=self.batch,
             learning_rate=self.learning_rate,
@@ -104,11 +107,13 @@ def build_scratch_base(
             max_positions=config.max_positions,
         )
         tokenizer = Tokenizer.load(folder)
-        blocks = _blocks(texts, tokenizer, config)
+        # A piece has about three characters, so this holds the budget about twice.
+        sample = even_sample(texts, max_characters=6 * config.n_tokens)
+        blocks = _blocks(sample, tokenizer, config)
+        n_corpus_tokens = blocks.size * _n_characters(texts) // _n_characters(sample)
+        optimisation = config.optimisation(n_corpus_tokens=n_corpus_tokens)
         model = _new_llama(tokenizer, config)
-        trained = fit(
-            model, blocks, config.optimisation, name="pretrain scratch base", progress=progress
-        )
+        trained = fit(model, blocks, optimisation, name="pretrain scratch base", progress=progress)
         model.config.use_cache = True  # the Trainer turns it off; generation wants it
         model.save_pretrained(folder)
         (folder / "model.safetensors").chmod(0o644)  # safetensors leaves it to the owner alone
@@ -133,19 +138,17 @@ def even_sample(texts: Sequence[str], *, max_characters: int) -> Sequence[str]:
     >>> even_sample(["aa", "bb", "cc", "dd", "ee"], max_characters=6)
     ['aa', 'cc', 'ee']
     """
-    n_characters = sum(len(text) for text in texts)
-    return texts[:: max(1, -(-n_characters // max_characters))]
+    return texts[:: max(1, -(-_n_characters(texts) // max_characters))]
+
+
+def _n_characters(texts: Sequence[str]) -> int:
+    return sum(len(text) for text in texts)
 
 
 def _blocks(texts: Sequence[str], tokenizer: Tokenizer, config: ScratchConfig) -> NDArray[np.int64]:
-    """Return blocks (n, block_length) of [BOS] text [EOS], concatenated and cut.
-
-    Only about as many texts are read as the budget needs: no abstract has more tokens than
-    characters, and a piece of this tokenizer has about three.
-    """
-    sample = even_sample(texts, max_characters=6 * config.n_tokens)
+    """Return blocks (n, block_length) of [BOS] text [EOS], concatenated and cut."""
     ids: list[int] = []
-    for text_ids in tokenizer.encode_batch(sample):
+    for text_ids in tokenizer.encode_batch(texts):
         ids += [tokenizer.bos_id, *text_ids, tokenizer.eos_id]
     n_blocks = len(ids) // config.block_length
     if n_blocks == 0:

@@ -39,6 +39,7 @@ def train_adapter(
     out: Path,
     *,
     progress: Progress,
+    replay_blocks: TokenBlocks | None = None,
     on_metrics: OnMetrics | None = None,
     threads: int = 0,
 ) -> Built:
@@ -53,6 +54,7 @@ def train_adapter(
         recipe: How to train.
         out: The adapter's folder; an older one is replaced.
         progress: Told of every step's tokens.
+        replay_blocks: Token ids of the general train side; read if the recipe has a replay_share.
         on_metrics: Called with every point of the learning curve.
         threads: CPU threads; 0: as many as there are cores.
 
@@ -66,6 +68,7 @@ def train_adapter(
         TrainingError: the loss was lost.
     """
     _refuse_misfit(base, train_blocks, recipe)
+    _refuse_lack_of_replay(replay_blocks, recipe)
     use_threads(threads)
     seed_everything(recipe.seed)
     model = attach_adapter(_load_frozen(base, recipe), recipe)
@@ -76,6 +79,7 @@ def train_adapter(
         name=f"train adapter ({recipe.name})",
         progress=progress,
         on_metrics=on_metrics,
+        replay=replay_blocks,
     )
     facts = _facts(model, base, recipe, trained)
     with new_folder(out) as folder:
@@ -145,6 +149,15 @@ def _refuse_misfit(base: BaseModel, blocks: TokenBlocks, recipe: Recipe) -> None
             f"Blocks of {blocks.block_length} tokens are longer than the {base.max_positions} "
             f"positions of {base.name}.",
             do=f"Set block_length to at most {base.max_positions}.",
+        )
+
+
+def _refuse_lack_of_replay(replay_blocks: TokenBlocks | None, recipe: Recipe) -> None:
+    if recipe.replay_share and not replay_blocks:
+        raise EmptyCorpusError(
+            f"Recipe {recipe.name} replays general papers, and there is no block of them.",
+            expected="at least one whole block of the general train side.",
+            do="Take a larger snapshot or general share, or a recipe with replay_share: 0.",
         )
 
 

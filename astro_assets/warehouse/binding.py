@@ -56,8 +56,8 @@ def papers_of(store: Store, release: str, snapshot: Manifest) -> Manifest:
     made = store.current("astro_ph_papers", release)
     if made is None or made.facts["snapshot"] != snapshot.fingerprint:
         raise MissingArtifactError(
-            f"snapshot_papers was made from the snapshot {present.parents['arxiv_snapshot'][:12]}…, "
-            f"and the present one is {snapshot.fingerprint[:12]}….",
+            f"snapshot_papers was made from {present.parents['arxiv_snapshot'][:12]}…, and the "
+            f"present snapshot is {snapshot.fingerprint[:12]}….",
             do="Materialise snapshot_papers, then run this again.",
         )
     papers = store.find("snapshot_papers", made.facts["snapshot_papers_key"])

@@ -12,7 +12,8 @@ from pathlib import Path
 import duckdb
 
 from astro_assets.artifacts import atomic
-from astro_assets.warehouse.contracts import ASTRO_PH_PAPERS, CONTRACTS
+from astro_assets.artifacts.manifest import Store
+from astro_assets.warehouse.contracts import ASTRO_PH_PAPERS, CONTRACTS, GENERAL_PAPERS
 from astro_assets.warehouse.sql import literal, quoted
 
 STORAGE_VERSION = "v1.2.0"
@@ -37,6 +38,23 @@ def write_views(path: Path, tables: Mapping[str, Sequence[Path]]) -> None:
                 connection.execute(_view(name, files))
         finally:
             connection.close()
+
+
+def publish_views(store: Store) -> None:
+    """Write the home's warehouse file: each table of each release, and ``…_latest``.
+
+    ``astro_ph_papers_2026_06`` is the table of one release, ``astro_ph_papers_latest`` that of the
+    newest release made.
+    """
+    tables: dict[str, list[Path]] = {}
+    for folder in sorted(store.home.releases.glob("????-??")):
+        for table in (ASTRO_PH_PAPERS.name, GENERAL_PAPERS.name):
+            manifest = store.current(table, folder.name)
+            if manifest is not None:
+                files = [store.path_of(manifest) / s["file"] for s in manifest.facts["shards"]]
+                tables[f"{table}_{folder.name.replace('-', '_')}"] = files
+                tables[f"{table}_latest"] = files
+    write_views(store.home.warehouse, tables)
 
 
 def _view(name: str, files: Sequence[Path]) -> str:

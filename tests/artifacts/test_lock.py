@@ -34,9 +34,9 @@ def held(tmp_path: Path):
 
 def test_a_taken_home_names_its_holder(held):
     path, process = held
-    with pytest.raises(HomeTakenError, match=rf"the other run \(process {process.pid}\)"):
-        with lock.exclusive(path, holder="me"):
-            pass
+    message = rf"the other run \(process {process.pid}\)"
+    with pytest.raises(HomeTakenError, match=message), lock.exclusive(path, holder="me"):
+        pass
 
 
 def test_a_killed_holder_leaves_no_lock(held):

@@ -30,8 +30,9 @@ def test_all_assets_are_there_and_read_well_in_the_catalogue(specs: dict[str, dg
 
 
 def test_lineage_runs_unbroken_from_snapshot_to_page(specs: dict[str, dg.AssetSpec]):
-    above = {name: {dep.asset_key.to_user_string() for dep in spec.deps}
-             for name, spec in specs.items()}
+    above = {
+        name: {dep.asset_key.to_user_string() for dep in spec.deps} for name, spec in specs.items()
+    }
     seen, frontier = set(), {"release_report"}
     while frontier:
         seen |= frontier
@@ -57,9 +58,10 @@ def test_releases_are_months_that_have_ended():
 
 def test_schedules_start_stopped():
     (schedule,) = build_defs().schedules
-    assert dg.Definitions(schedules=[schedule]).resolve_schedule_def(
-        "monthly_refresh"
-    ).default_status == dg.DefaultScheduleStatus.STOPPED
+    assert (
+        dg.Definitions(schedules=[schedule]).resolve_schedule_def("monthly_refresh").default_status
+        == dg.DefaultScheduleStatus.STOPPED
+    )
 
 
 def test_a_resource_can_be_swapped_by_its_key():

@@ -27,6 +27,7 @@ def pretrained_base(tmp_path_factory: pytest.TempPathFactory) -> Path:
         intermediate_size=96,
         n_layers=2,
         n_tokens=160_000,
+        max_epochs=8.0,
         block_length=128,
         max_positions=256,
     )

@@ -38,7 +38,9 @@ def kept(root: Path) -> dict[str, str]:
     home = root / "home"
     papers = {f"papers/{path}": digest for path, digest in of_folder(home / "papers").items()}
     release = of_folder(home / "releases" / RELEASE)
-    return papers | {name: release[name] for name in ("astro_ph_papers.json", "general_papers.json")}
+    return papers | {
+        name: release[name] for name in ("astro_ph_papers.json", "general_papers.json")
+    }
 
 
 def bad_snapshot(root: Path, name: str) -> Path:

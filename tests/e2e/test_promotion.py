@@ -3,8 +3,8 @@
 import pytest
 
 from astro_assets.console.run import Ended
-from astro_assets.registry.versions import CHAMPION, find_version
 from astro_assets.registry.tracking import Tracking
+from astro_assets.registry.versions import CHAMPION, find_version
 from tests.e2e.world import RELEASE, World, ledger_lines, statuses
 
 pytestmark = pytest.mark.slow
@@ -47,8 +47,9 @@ def test_a_forgetful_candidate_is_not_promoted_although_it_reads_astronomy_bette
 ):
     world, _ = chain
     before = champion_version(world)
-    forgetful = world.with_recipe("forgetful", learning_rate=2e-2, rank=32, max_tokens=200_000,
-                                  epochs=8)
+    forgetful = world.with_recipe(
+        "forgetful", learning_rate=2e-2, rank=32, max_tokens=200_000, epochs=8
+    )
     assert statuses(forgetful.run(*DECIDING))["champion_model"] == "made"
     report = world.store.require("perplexity_report", RELEASE).facts["report"]
     assert report["reduction_astro"] > 0 and report["rise_general"] > 0.05

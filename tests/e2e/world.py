@@ -1,4 +1,4 @@
-"""A small world the whole chain runs in: generated records, a tiny pretrained base, a tiny recipe."""
+"""A small world the whole chain runs in: generated records, a tiny base, a tiny recipe."""
 
 from __future__ import annotations
 
@@ -97,9 +97,7 @@ def make_snapshot(path: Path, *, n: int = 900) -> Path:
 
 def make_world(root: Path, base: Path) -> World:
     root.mkdir(parents=True, exist_ok=True)
-    return World(
-        root, make_snapshot(root / "snapshot.zip"), base, write_recipe(root / "tiny.yaml")
-    )
+    return World(root, make_snapshot(root / "snapshot.zip"), base, write_recipe(root / "tiny.yaml"))
 
 
 def statuses(ended: Ended) -> dict[str, str]:

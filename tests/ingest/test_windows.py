@@ -84,9 +84,7 @@ def test_a_window_covers_only_months_that_had_ended(tmp_path: Path):
 def test_a_later_harvest_does_not_change_an_older_release(tmp_path: Path):
     harvested(tmp_path, APRIL, "2026-05-02T06:00:00+00:00")
     before = build_updates(date(2026, 4, 20), APRIL, tmp_path, harvest=None)
-    build_updates(
-        date(2026, 4, 20), JUNE, tmp_path, harvest=Harvest("2026-07-02T06:00:00+00:00")
-    )
+    build_updates(date(2026, 4, 20), JUNE, tmp_path, harvest=Harvest("2026-07-02T06:00:00+00:00"))
     after = build_updates(date(2026, 4, 20), APRIL, tmp_path, harvest=None)
     assert before == after
 

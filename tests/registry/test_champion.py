@@ -82,9 +82,7 @@ def decide(tmp_path: Path, of: Case):
 BETTER = {"astro": {"nats_per_byte": -0.1, "low": -0.12, "high": -0.08, "n_documents": 9}}
 
 
-def test_the_first_good_candidate_becomes_champion(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-):
+def test_the_first_good_candidate_becomes_champion(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     registry = Registry(monkeypatch)
     assert decide(tmp_path, case(1, report()))["promoted"]
     assert registry.holder == 1

@@ -55,8 +55,11 @@ def some_ids(n_blocks: int, *, block_length: int = 32, seed: int = 0) -> np.ndar
     return generator.integers(3, 300, size=(n_blocks, block_length))
 
 
-def some_blocks(folder: Path, n_blocks: int, *, block_length: int = 32) -> TokenBlocks:
+def some_blocks(
+    folder: Path, n_blocks: int, *, block_length: int = 32, seed: int = 0
+) -> TokenBlocks:
     """Blocks of the corpus package's own kind, from one stream file."""
     path = folder / "stream.npy"
-    np.save(path, some_ids(n_blocks, block_length=block_length).astype(np.uint16).ravel())
+    ids = some_ids(n_blocks, block_length=block_length, seed=seed).astype(np.uint16)
+    np.save(path, ids.ravel())
     return TokenBlocks([Stream(path, n_blocks * block_length)], block_length=block_length)

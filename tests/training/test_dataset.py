@@ -4,16 +4,19 @@ import pytest
 from astro_assets.training.dataset import PlannedBlocks
 
 BLOCKS = np.arange(7 * 4).reshape(7, 4)  # block k holds 4k … 4k+3
+REPLAY = -np.arange(1, 3 * 4 + 1).reshape(3, 4)  # all below zero
+
+
+def numbers(plan: PlannedBlocks) -> list[int]:
+    return [plan.block_at(place)[1] for place in range(len(plan))]
 
 
 def test_one_epoch_holds_every_block_once() -> None:
-    plan = PlannedBlocks(BLOCKS, n_examples=7, seed=1)
-    assert sorted(plan.block_at(place) for place in range(7)) == list(range(7))
+    assert sorted(numbers(PlannedBlocks(BLOCKS, n_examples=7, seed=1))) == list(range(7))
 
 
 def test_each_epoch_has_its_own_order_and_training_may_stop_inside() -> None:
-    plan = PlannedBlocks(BLOCKS, n_examples=17, seed=1)
-    order = [plan.block_at(place) for place in range(len(plan))]
+    order = numbers(PlannedBlocks(BLOCKS, n_examples=17, seed=1))
     assert sorted(order[:7]) == sorted(order[7:14]) == list(range(7))
     assert order[:7] != order[7:14]
     assert len(order) == 17
@@ -21,7 +24,7 @@ def test_each_epoch_has_its_own_order_and_training_may_stop_inside() -> None:
 
 def test_the_order_is_the_seeds() -> None:
     def order(seed: int) -> list[int]:
-        return [PlannedBlocks(BLOCKS, n_examples=7, seed=seed).block_at(i) for i in range(7)]
+        return numbers(PlannedBlocks(BLOCKS, n_examples=7, seed=seed))
 
     assert order(3) == order(3)
     assert order(3) != order(4)
@@ -30,16 +33,15 @@ def test_the_order_is_the_seeds() -> None:
 def test_labels_are_the_tokens_themselves() -> None:
     plan = PlannedBlocks(BLOCKS, n_examples=7, seed=0)
     example = plan[2]
-    first = 4 * plan.block_at(2)
+    first = 4 * plan.block_at(2)[1]
     assert example["input_ids"].tolist() == [first, first + 1, first + 2, first + 3]
     assert example["labels"].tolist() == example["input_ids"].tolist()
 
 
 def test_places_can_be_asked_in_any_order() -> None:
     plan = PlannedBlocks(BLOCKS, n_examples=21, seed=5)
-    forwards = [plan.block_at(place) for place in range(21)]
-    backwards = [plan.block_at(place) for place in reversed(range(21))]
-    assert forwards == backwards[::-1]
+    backwards = [plan.block_at(place)[1] for place in reversed(range(21))]
+    assert numbers(plan) == backwards[::-1]
 
 
 def test_a_plan_ends() -> None:
@@ -47,3 +49,27 @@ def test_a_plan_ends() -> None:
     assert len([plan[place] for place in range(3)]) == 3
     with pytest.raises(IndexError, match="place 3 of 3"):
         plan[3]
+
+
+def test_a_quarter_is_replayed_evenly() -> None:
+    plan = PlannedBlocks(BLOCKS, n_examples=28, seed=0, replay=REPLAY, replay_share=0.25)
+    replayed = [bool((plan[place]["input_ids"] < 0).all()) for place in range(28)]
+    assert replayed == [False, False, False, True] * 7
+    # Three epochs of the other 21 places, and 7 of the replayed ones: both in whole permutations.
+    order = [number for number, again in zip(numbers(plan), replayed, strict=True) if not again]
+    again = [number for number, again in zip(numbers(plan), replayed, strict=True) if again]
+    assert [sorted(order[k : k + 7]) for k in (0, 7, 14)] == [list(range(7))] * 3
+    assert [sorted(again[k : k + 3]) for k in (0, 3)] == [[0, 1, 2]] * 2
+
+
+def test_nothing_to_replay_changes_nothing() -> None:
+    plain = PlannedBlocks(BLOCKS, n_examples=14, seed=3)
+    given = PlannedBlocks(BLOCKS, n_examples=14, seed=3, replay=REPLAY, replay_share=0.0)
+    assert numbers(plain) == numbers(given)
+
+
+def test_a_share_needs_something_to_replay() -> None:
+    with pytest.raises(ValueError, match="needs blocks to replay"):
+        PlannedBlocks(BLOCKS, n_examples=8, seed=0, replay_share=0.25)
+    with pytest.raises(ValueError, match="needs blocks to replay"):
+        PlannedBlocks(BLOCKS, n_examples=8, seed=0, replay=REPLAY[:0], replay_share=0.25)

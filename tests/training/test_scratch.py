@@ -14,7 +14,13 @@ from astro_assets.progress import NO_PROGRESS
 from astro_assets.training.scratch import ScratchConfig, build_scratch_base, even_sample
 
 TINY = ScratchConfig(
-    n_vocab=400, hidden_size=32, intermediate_size=64, n_layers=2, block_length=32, n_tokens=4_000
+    n_vocab=400,
+    hidden_size=32,
+    intermediate_size=64,
+    n_layers=2,
+    block_length=32,
+    n_tokens=4_000,
+    max_epochs=10,
 )
 TEXTS = [
     f"We show that {what} of order {n} is {how} under {n + 1} conditions, written as $x_{n}$."
@@ -70,6 +76,13 @@ def test_another_seed_gives_another_base(built: Built, tmp_path: Path) -> None:
 def test_the_budget_is_tokens(built: Built) -> None:
     per_step = TINY.batch * TINY.block_length
     assert built.counts["n_tokens_seen"] == TINY.n_tokens // per_step * per_step
+
+
+def test_a_small_corpus_is_not_learned_by_heart() -> None:
+    config = ScratchConfig(n_tokens=10_000, max_epochs=0.25, batch=1, block_length=100)
+    assert config.optimisation(n_corpus_tokens=1_000_000).n_steps == 100
+    assert config.optimisation(n_corpus_tokens=8_000).n_steps == 20
+    assert config.optimisation(n_corpus_tokens=100).n_steps == 1
 
 
 def test_too_few_texts(tmp_path: Path) -> None:

@@ -196,3 +196,22 @@ def test_blocks_longer_than_the_base_can_see(tiny_base: Path, tmp_path: Path) ->
 def test_layers_the_base_does_not_have(tiny_base: Path, tmp_path: Path) -> None:
     with pytest.raises(BadSettingError, match="target_modules c_attn are not in the base"):
         train(tiny_base, tmp_path, a_recipe(target_modules=("c_attn",)))
+
+
+def test_general_papers_are_replayed(tiny_base: Path, trained: Built, tmp_path: Path) -> None:
+    recipe = a_recipe(replay_share=0.25)
+    with pytest.raises(EmptyCorpusError, match="replays general papers"):
+        train(tiny_base, tmp_path, recipe)
+    (tmp_path / "general").mkdir()
+    built = train_adapter(
+        a_base(tiny_base),
+        some_blocks(tmp_path, 12),
+        recipe,
+        tmp_path / "adapter",
+        progress=NO_PROGRESS,
+        replay_blocks=some_blocks(tmp_path / "general", 3, seed=9),
+        threads=1,
+    )
+    # Two epochs of 12 blocks are three quarters of 32 blocks: 8 steps of 4, where 6 were without.
+    assert built.counts["n_steps"] == 8
+    assert built.fingerprint != trained.fingerprint

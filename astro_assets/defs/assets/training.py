@@ -131,7 +131,10 @@ def lora_checkpoint(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
         build=lambda key: train_and_log(
             tracking_of(workspace),
             base_of(store, base),
-            open_blocks(tokens.facts, store.path_of(tokens), field="astro", side="train"),
+            {
+                field: open_blocks(tokens.facts, store.path_of(tokens), field=field, side="train")
+                for field in ("astro", "general")
+            },
             recipe,
             workspace.home.adapters / key,
             identity=identity,

@@ -7,8 +7,8 @@ from typing import Any
 import dagster as dg
 
 from astro_assets.artifacts.manifest import Built, Manifest
-from astro_assets.defs.adapter import keep, materialise, progress_of, result, unit, workspace_of
-from astro_assets.defs.metadata import column_schema
+from astro_assets.defs.adapter import keep, progress_of, result, unit, workspace_of
+from astro_assets.defs.metadata import column_lineage_of, column_schema
 from astro_assets.defs.resources import Workspace, snapshot_of
 from astro_assets.defs.verdicts import shard_paths
 from astro_assets.months import Month
@@ -28,11 +28,11 @@ def snapshot_papers(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
         n_records=snapshot.counts["n_records"],
         previous=workspace.store.current("snapshot_papers", None),
     )
-    return materialise(
+    return _table_result(
         context,
-        parents=[snapshot],
-        parameters={"general_share": share, "salt": SPLIT_SALT},
-        build=lambda key: build_snapshot_papers(
+        [snapshot],
+        {"general_share": share, "salt": SPLIT_SALT},
+        lambda key: build_snapshot_papers(
             read_batches(workspace.store.path_of(snapshot), progress=progress),
             workspace.home.papers / "snapshot" / key,
             general_share=share,
@@ -80,18 +80,29 @@ def general_papers(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
 
     Made from the snapshot that astro_ph_papers of the same release is bound to.
     """
+    from astro_assets.warehouse.views import publish_views
+
     workspace, settings = workspace_of(context), workspace_of(context).settings
     release = context.partition_key
     astro = workspace.store.require("astro_ph_papers", release)
     updates = workspace.store.require("arxiv_updates", release)
     papers = workspace.store.find("snapshot_papers", astro.facts["snapshot_papers_key"])
     papers = papers or workspace.store.require("snapshot_papers", None)
-    return _table_result(
+    made = _table_result(
         context,
         [papers, updates],
         {"category_rule": settings.category_rule},
         lambda _key: _release_table(context, workspace, papers, updates),
     )
+    publish_views(workspace.store)
+    return made
+
+
+SOURCES = (
+    {"snapshot_rows": "snapshot_papers", "records": "arxiv_updates"},
+    {"records": "arxiv_snapshot"},
+)
+"""Source of the SQL project -> asset: for a release's tables, and for a snapshot's papers."""
 
 
 def _release_table(
@@ -128,9 +139,22 @@ def _table_result(
     parameters: dict[str, Any],
     build: Any,
 ) -> dg.MaterializeResult:
+    """Keep a paper table and its column lineage; return them as Dagster shows them."""
     from astro_assets.warehouse.contracts import CONTRACTS
+    from astro_assets.warehouse.lineage import column_lineage
+    from astro_assets.warehouse.sql import load_project
 
-    manifest, reused = keep(context, parents=parents, parameters=parameters, build=build)
-    return result(
-        context, manifest, reused=reused, **column_schema(CONTRACTS[manifest.asset].columns)
+    table = context.asset_key.to_user_string()
+    # Both marts have the same columns; a snapshot's papers are made of them without an end.
+    mart = "astro_ph_papers" if table == "snapshot_papers" else table
+
+    def with_lineage(key: str) -> Built:
+        built: Built = build(key)
+        lineage = {name: list(of) for name, of in column_lineage(mart, load_project()).items()}
+        return replace(built, facts=built.facts | {"column_lineage": lineage})
+
+    manifest, reused = keep(context, parents=parents, parameters=parameters, build=with_lineage)
+    shown = column_schema(CONTRACTS[table].columns) | column_lineage_of(
+        manifest.facts["column_lineage"], SOURCES[table == "snapshot_papers"]
     )
+    return result(context, manifest, reused=reused, **shown)

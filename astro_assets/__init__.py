@@ -19,6 +19,8 @@ import os
 
 __version__ = "0.1.0"
 
-# Idle OpenMP threads sleep instead of spinning: on shared cores, spinning threads of two processes
-# starve each other (measured: 387 against 6,900 tokens per second). Read once, when torch is loaded.
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+# Idle OpenMP threads spin only briefly before they sleep: on shared cores, two processes that spin
+# starve each other (measured: 1,400 against 5,200 tokens per second, and 12 % slower when alone).
+# Read once, when torch is loaded.
+if "OMP_WAIT_POLICY" not in os.environ:
+    os.environ.setdefault("GOMP_SPINCOUNT", "2000")

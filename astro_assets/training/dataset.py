@@ -30,7 +30,7 @@ class PlannedBlocks(Dataset[dict[str, torch.Tensor]]):
 
     Each epoch is its own seeded permutation of all blocks; the next begins where one ends, so every
     step has a full batch and training may stop inside an epoch ("nearly three epochs"). Blocks to
-    replay stand evenly between: of any n places in a row, ``replay_share`` of them, to within one.
+    replay stand evenly between: of any n places in a row, ``replay_fraction`` of them, to within one.
     """
 
     def __init__(
@@ -40,14 +40,14 @@ class PlannedBlocks(Dataset[dict[str, torch.Tensor]]):
         n_examples: int,
         seed: int,
         replay: Blocks | None = None,
-        replay_share: float = 0.0,
+        replay_fraction: float = 0.0,
     ) -> None:
         """Plan ``n_examples`` (may be more or fewer than there are blocks)."""
-        if replay_share and (replay is None or len(replay) == 0):
+        if replay_fraction and (replay is None or len(replay) == 0):
             raise ValueError("a share to replay needs blocks to replay")
         self._shuffled = _Shuffled(blocks, seed=2 * seed)
         self._replay = _Shuffled(replay, seed=2 * seed + 1) if replay is not None else None
-        self._n_examples, self._replay_share = n_examples, replay_share
+        self._n_examples, self._replay_fraction = n_examples, replay_fraction
 
     def __len__(self) -> int:
         return self._n_examples
@@ -62,8 +62,8 @@ class PlannedBlocks(Dataset[dict[str, torch.Tensor]]):
         """Return which blocks stand at ``place`` of the plan, and the number of the block."""
         if not 0 <= place < self._n_examples:
             raise IndexError(f"place {place} of {self._n_examples}")
-        n_before = int(place * self._replay_share)
-        if self._replay is not None and int((place + 1) * self._replay_share) > n_before:
+        n_before = int(place * self._replay_fraction)
+        if self._replay is not None and int((place + 1) * self._replay_fraction) > n_before:
             return self._replay.blocks, self._replay.number_at(n_before)
         return self._shuffled.blocks, self._shuffled.number_at(place - n_before)
 

@@ -86,7 +86,7 @@ def fit(
         name: What the progress display calls it.
         progress: Told of every step's tokens.
         on_metrics: Called with every point of the learning curve.
-        replay: Blocks of which ``optimisation.replay_share`` of every batch is taken.
+        replay: Blocks of which ``optimisation.replay_fraction`` of every batch is taken.
 
     Raises:
         EmptyCorpusError: there is no block.
@@ -103,7 +103,7 @@ def fit(
         n_examples=n_examples,
         seed=optimisation.seed,
         replay=replay,
-        replay_share=optimisation.replay_share,
+        replay_fraction=optimisation.replay_fraction,
     )
     tokens_per_step = optimisation.batch * len(blocks[0])
     n_tokens = optimisation.n_steps * tokens_per_step

@@ -36,7 +36,7 @@ class Optimisation:
     """Largest norm of the gradient."""
     precision: Precision
     seed: int
-    replay_share: float = 0.0
+    replay_fraction: float = 0.0
     """Share of the blocks that is taken from what is to be replayed."""
 
     @property

@@ -59,7 +59,7 @@ class Recipe:
     weight_decay: Share = 0.1
     clip: Annotated[float, Field(strict=False, gt=0)] = 1.0
     """Largest norm of the gradient."""
-    replay_share: Annotated[float, Field(strict=False, ge=0, le=0.5)] = 0.0
+    replay_fraction: Annotated[float, Field(strict=False, ge=0, le=0.5)] = 0.0
     """Share of the training blocks taken from the general train side, against forgetting; the
     paper has none."""
     block_length: Annotated[int, Field(ge=16, le=32_768)] | None = None
@@ -82,7 +82,7 @@ class Recipe:
 
         Only whole steps of ``batch`` blocks are made, so less than one step of blocks stays unseen.
         """
-        n_wanted = int(self.epochs * n_blocks / (1 - self.replay_share))
+        n_wanted = int(self.epochs * n_blocks / (1 - self.replay_fraction))
         if self.max_tokens is not None:
             n_wanted = min(n_wanted, self.max_tokens // block_length)
         return Optimisation(
@@ -98,7 +98,7 @@ class Recipe:
             clip=self.clip,
             precision=self.precision,
             seed=self.seed,
-            replay_share=self.replay_share,
+            replay_fraction=self.replay_fraction,
         )
 
     def as_dict(self) -> dict[str, Any]:

@@ -54,7 +54,7 @@ def train_adapter(
         recipe: How to train.
         out: The adapter's folder; an older one is replaced.
         progress: Told of every step's tokens.
-        replay_blocks: Token ids of the general train side; read if the recipe has a replay_share.
+        replay_blocks: Token ids of the general train side; read if the recipe has a replay_fraction.
         on_metrics: Called with every point of the learning curve.
         threads: CPU threads; 0: as many as there are cores.
 
@@ -153,11 +153,11 @@ def _refuse_misfit(base: BaseModel, blocks: TokenBlocks, recipe: Recipe) -> None
 
 
 def _refuse_lack_of_replay(replay_blocks: TokenBlocks | None, recipe: Recipe) -> None:
-    if recipe.replay_share and not replay_blocks:
+    if recipe.replay_fraction and not replay_blocks:
         raise EmptyCorpusError(
             f"Recipe {recipe.name} replays general papers, and there is no block of them.",
             expected="at least one whole block of the general train side.",
-            do="Take a larger snapshot or general share, or a recipe with replay_share: 0.",
+            do="Take a larger snapshot or general share, or a recipe with replay_fraction: 0.",
         )
 
 

@@ -52,7 +52,7 @@ def test_a_plan_ends() -> None:
 
 
 def test_a_quarter_is_replayed_evenly() -> None:
-    plan = PlannedBlocks(BLOCKS, n_examples=28, seed=0, replay=REPLAY, replay_share=0.25)
+    plan = PlannedBlocks(BLOCKS, n_examples=28, seed=0, replay=REPLAY, replay_fraction=0.25)
     replayed = [bool((plan[place]["input_ids"] < 0).all()) for place in range(28)]
     assert replayed == [False, False, False, True] * 7
     # Three epochs of the other 21 places, and 7 of the replayed ones: both in whole permutations.
@@ -64,12 +64,12 @@ def test_a_quarter_is_replayed_evenly() -> None:
 
 def test_nothing_to_replay_changes_nothing() -> None:
     plain = PlannedBlocks(BLOCKS, n_examples=14, seed=3)
-    given = PlannedBlocks(BLOCKS, n_examples=14, seed=3, replay=REPLAY, replay_share=0.0)
+    given = PlannedBlocks(BLOCKS, n_examples=14, seed=3, replay=REPLAY, replay_fraction=0.0)
     assert numbers(plain) == numbers(given)
 
 
 def test_a_share_needs_something_to_replay() -> None:
     with pytest.raises(ValueError, match="needs blocks to replay"):
-        PlannedBlocks(BLOCKS, n_examples=8, seed=0, replay_share=0.25)
+        PlannedBlocks(BLOCKS, n_examples=8, seed=0, replay_fraction=0.25)
     with pytest.raises(ValueError, match="needs blocks to replay"):
-        PlannedBlocks(BLOCKS, n_examples=8, seed=0, replay=REPLAY[:0], replay_share=0.25)
+        PlannedBlocks(BLOCKS, n_examples=8, seed=0, replay=REPLAY[:0], replay_fraction=0.25)

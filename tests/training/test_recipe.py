@@ -43,7 +43,7 @@ def test_the_papers_numbers() -> None:
     assert (paper.learning_rate, paper.min_lr_ratio, paper.warmup_share) == (3e-4, 0.1, 0.1)
     assert (paper.betas, paper.eps, paper.weight_decay, paper.clip) == ((0.9, 0.95), 1e-5, 0.1, 1.0)
     assert (paper.batch, paper.block_length) == (32, 512)
-    assert paper.replay_share == 0
+    assert paper.replay_fraction == 0
     assert (paper.method, paper.quantisation) == ("qlora", "nf4")
     # 77 M training tokens, nearly three epochs, about 230 M tokens, about 14,000 steps.
     plan = paper.optimisation(n_blocks=77_000_000 // 512, block_length=512)
@@ -120,7 +120,7 @@ def test_unknown_names_list_the_known(name: str) -> None:
         ("precision", "fp16"),
         ("cross_document_attention", False),
         ("max_tokens", -1),
-        ("replay_share", 0.9),
+        ("replay_fraction", 0.9),
         ("name", "../mine"),
         ("learning_rte", 1e-3),
     ],

@@ -199,7 +199,7 @@ def test_layers_the_base_does_not_have(tiny_base: Path, tmp_path: Path) -> None:
 
 
 def test_general_papers_are_replayed(tiny_base: Path, trained: Built, tmp_path: Path) -> None:
-    recipe = a_recipe(replay_share=0.25)
+    recipe = a_recipe(replay_fraction=0.25)
     with pytest.raises(EmptyCorpusError, match="replays general papers"):
         train(tiny_base, tmp_path, recipe)
     (tmp_path / "general").mkdir()

@@ -12,7 +12,9 @@ from astro_assets.cli import app
 def command(tmp_path: Path):
     def invoke(*arguments: str, **environment: str):
         return CliRunner().invoke(
-            app, arguments, env={"ASTRO_HOME": str(tmp_path / "home"), "COLUMNS": "200"} | environment
+            app,
+            arguments,
+            env={"ASTRO_HOME": str(tmp_path / "home"), "COLUMNS": "200"} | environment,
         )
 
     return invoke

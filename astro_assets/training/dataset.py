@@ -29,8 +29,8 @@ class PlannedBlocks(Dataset[dict[str, torch.Tensor]]):
     """The ``n_examples`` blocks a training sees, first to last.
 
     Each epoch is its own seeded permutation of all blocks; the next begins where one ends, so every
-    step has a full batch and training may stop inside an epoch ("nearly three epochs"). Blocks to
-    replay stand evenly between: of any n places in a row, ``replay_fraction`` of them, to within one.
+    step has a full batch and training may stop inside an epoch ("nearly three epochs"). Blocks
+    to replay stand evenly between: ``replay_fraction`` of any n places in a row, to within one.
     """
 
     def __init__(

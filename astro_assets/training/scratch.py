@@ -46,7 +46,7 @@ class ScratchConfig:
     n_tokens: int = 450_000
     """Tokens of the whole pretraining: a budget and no clock, so that equal runs are equal. About
     a minute on two cores."""
-    max_epochs: float = 0.25
+    max_epochs: float = 0.2
     """Passes over all texts at most: a small corpus must not be learned by heart, or tuning could
     only spoil what the base knows of it."""
     batch: int = 4

@@ -54,7 +54,7 @@ def train_adapter(
         recipe: How to train.
         out: The adapter's folder; an older one is replaced.
         progress: Told of every step's tokens.
-        replay_blocks: Token ids of the general train side; read if the recipe has a replay_fraction.
+        replay_blocks: Token ids of the general train side, for recipes with a replay_fraction.
         on_metrics: Called with every point of the learning curve.
         threads: CPU threads; 0: as many as there are cores.
 

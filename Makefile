@@ -3,7 +3,7 @@ PYTHON ?= $(shell command -v python3.13 || command -v python3.12 || command -v p
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
-PACKAGE := astro_assets tests bench
+PACKAGE := astro_assets tests
 
 .PHONY: demo test test-fast install check format lint types contracts ui clean
 

@@ -225,8 +225,7 @@ def _tracking(values: Settings) -> Any:
     from astro_assets.artifacts.home import Home
     from astro_assets.registry.tracking import Tracking
 
-    local = values.tracking_uri.startswith("sqlite:")
-    return Tracking(values.tracking_uri, Home(values.home).mlflow_artifacts if local else None)
+    return Tracking.of(values.tracking_uri, Home(values.home))
 
 
 def main() -> None:

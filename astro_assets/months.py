@@ -56,6 +56,10 @@ class Month:
         index = self.year * 12 + self.number - 1 + n_months
         return Month(index // 12, index % 12 + 1)
 
+    def is_before(self, day: date) -> bool:
+        """Tell whether the month had ended before ``day`` began; its end is not before itself."""
+        return day > self.end.date()
+
     def through(self, last: Month) -> Iterator[Month]:
         """Yield every month from this one to ``last``, both included."""
         month = self

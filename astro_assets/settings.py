@@ -77,9 +77,6 @@ class Settings(BaseSettings):
     )
     threads: int = Field(0, ge=0, description="CPU threads for torch; 0: one per core.")
     schedules: Literal["on", "off"] = Field("off", description="Whether schedules start running.")
-    retrain_growth: float = Field(
-        0.01, gt=0, description="Growth of training tokens that asks for training."
-    )
     mlflow_tracking_uri: str = Field(
         "",
         validation_alias="MLFLOW_TRACKING_URI",

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from astro_assets.errors import HomeTakenError
+from astro_assets.errors import BadSettingError, HomeTakenError
 
 _HELD: set[Path] = set()
 """Locks this process holds: the command takes one, and the run it starts inside takes it again."""
@@ -24,12 +24,12 @@ def exclusive(path: Path, *, holder: str) -> Iterator[None]:
 
     Raises:
         HomeTakenError: another process holds it.
+        BadSettingError: its folder cannot be made or written to.
     """
     if path in _HELD:
         yield
         return
-    path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+    descriptor = _opened(path)
     try:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -47,6 +47,18 @@ def exclusive(path: Path, *, holder: str) -> Iterator[None]:
     finally:
         _HELD.discard(path)
         os.close(descriptor)
+
+
+def _opened(path: Path) -> int:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+    except OSError as error:
+        raise BadSettingError(
+            f"{path.parent} cannot be used as home: {error.strerror}.",
+            expected="a folder that can be made and written to.",
+            do="Correct ASTRO_HOME.",
+        ) from None
 
 
 def _told(path: Path) -> str:

@@ -91,6 +91,7 @@ class Store:
     def __init__(self, home: Home, *, now: Callable[[], datetime] = lambda: datetime.now(UTC)):
         """Read and write manifests under ``home``; ``now`` is injected by tests."""
         self.home, self._now = home, now
+        self._before: dict[tuple[str, str | None], Manifest | None] = {}
 
     def path_of(self, manifest: Manifest) -> Path:
         """Return the absolute path of what a manifest describes."""
@@ -99,6 +100,14 @@ class Store:
     def find(self, asset: str, key: str) -> Manifest | None:
         """Return the manifest of this piece of work if it was done before."""
         return self._read(self.home.manifests / asset / f"{key}.json")
+
+    def find_content(self, asset: str, content: str) -> Manifest | None:
+        """Return a manifest of the asset whose fingerprint is ``content``."""
+        for path in sorted((self.home.manifests / asset).glob("*.json")):
+            manifest = self._read(path)
+            if manifest is not None and manifest.fingerprint == content:
+                return manifest
+        return None
 
     def current(self, asset: str, release: str | None) -> Manifest | None:
         """Return what a release (or, with None, the home) presently holds of an asset."""
@@ -147,8 +156,18 @@ class Store:
     def point(self, manifest: Manifest, release: str | None) -> Manifest:
         """Make a manifest the current one of a release."""
         manifest = replace(manifest, release=release)
-        self._write(self._pointer(manifest.asset, release), manifest)
+        place = manifest.asset, release
+        self._before.setdefault(place, self.current(*place))
+        self._write(self._pointer(*place), manifest)
         return manifest
+
+    def retract(self, manifest: Manifest) -> None:
+        """Make current again what was so before this store pointed at ``manifest``, if anything."""
+        before = self._before.pop((manifest.asset, manifest.release), None)
+        if before is None:
+            self._pointer(manifest.asset, manifest.release).unlink(missing_ok=True)
+        else:
+            self.point(before, manifest.release)
 
     def verify(self, manifest: Manifest) -> None:
         """Compare every guarded file with its checksum.
@@ -215,7 +234,8 @@ def make_or_reuse(
 ) -> tuple[Manifest, bool]:
     """Return (manifest, reused): re-use equal, intact work or do it and commit it.
 
-    Work is re-used across releases: the key does not hold the release. ``force`` does it anyway.
+    The release is not part of the key by itself: work that does not depend on the month (a training
+    on the same blocks) is re-used across releases. ``force`` does it anyway.
     """
     if not force:
         known = store.find(work.asset, work.key)

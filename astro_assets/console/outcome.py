@@ -117,7 +117,7 @@ def _model(ended: Ended) -> dict[str, Any] | None:
     from astro_assets.registry.registration import version_of_adapter
     from astro_assets.registry.tracking import Tracking
 
-    tracking = Tracking(ended.settings.tracking_uri, ended.store.home.mlflow_artifacts)
+    tracking = Tracking.of(ended.settings.tracking_uri, ended.store.home)
     version = version_of_adapter(tracking, ended.settings.model_name, checkpoint.fingerprint)
     if version is None:
         return None

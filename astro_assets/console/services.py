@@ -18,9 +18,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 
+from astro_assets.artifacts import lock
 from astro_assets.artifacts.home import Home
-from astro_assets.defs.instance import prepare
-from astro_assets.errors import BadSettingError
+from astro_assets.defs.instance import open_instance, prepare, tidy
+from astro_assets.errors import BadSettingError, HomeTakenError
 from astro_assets.settings import Settings
 
 HOST = "127.0.0.1"
@@ -81,8 +82,10 @@ def serve(settings: Settings, *, port: int, mlflow_port: int, say: Callable[[str
     """
     for number in (port, mlflow_port):
         _refuse_taken(number)
+    if port == mlflow_port:
+        raise BadSettingError(f"Both services cannot have port {port}.", expected="two ports.")
     home = Home(settings.home)
-    prepare(home)
+    _tidied(home)
     home.mlflow_db.parent.mkdir(parents=True, exist_ok=True)
     environment = os.environ | {
         "ASTRO_HOME": str(settings.home),
@@ -107,6 +110,15 @@ def serve(settings: Settings, *, port: int, mlflow_port: int, say: Callable[[str
     finally:
         end([child for _, child in children])
         say("All ended.")
+
+
+def _tidied(home: Home) -> None:
+    """Write the home's configuration and clear away killed runs, unless a run is at work."""
+    try:
+        with lock.exclusive(home.lock, holder="`astro-assets ui`"), open_instance(home) as instance:
+            tidy(instance)
+    except HomeTakenError:
+        prepare(home)
 
 
 class _StopRequest:

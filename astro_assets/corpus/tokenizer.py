@@ -85,3 +85,19 @@ def _special_id(fast: Any, folder: Path, name: str) -> int:
         f"{folder} does not say which piece is its {name}.",
         expected=f"{name} in tokenizer_config.json, and that piece in tokenizer.json.",
     )
+
+
+def refuse_other_tokenizer(made_with: str, folder: Path, release: str) -> None:
+    """Refuse token blocks that another tokenizer than this folder's has made.
+
+    Raises:
+        BadModelError: the fingerprints differ; says what to materialise.
+    """
+    own = Tokenizer.load(folder).fingerprint
+    if own != made_with:
+        raise BadModelError(
+            f"The token blocks of release {release} were made with tokenizer {made_with[:12]}…; "
+            f"the base in {folder} has {own[:12]}….",
+            expected="blocks made with the base's own tokenizer.",
+            do=f"Materialise token_blocks of release {release} again.",
+        )

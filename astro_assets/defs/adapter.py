@@ -74,9 +74,7 @@ def tracking_of(workspace: Workspace) -> Any:
     """Return where MLflow keeps runs and versions: a server, or SQLite under the home."""
     from astro_assets.registry.tracking import Tracking
 
-    local = workspace.settings.tracking_uri.startswith("sqlite:")
-    root = workspace.home.mlflow_artifacts if local else None
-    return Tracking(workspace.settings.tracking_uri, root)
+    return Tracking.of(workspace.settings.tracking_uri, workspace.home)
 
 
 def materialise(
@@ -121,10 +119,16 @@ def keep(
 def result(
     context: dg.AssetExecutionContext, manifest: Manifest, *, reused: bool, **more: Any
 ) -> dg.MaterializeResult:  # type: ignore[type-arg]
-    """Return a manifest as MaterializeResult, every check of the asset evaluated."""
-    workspace = workspace_of(context)
+    """Return a manifest as MaterializeResult, every check of the asset evaluated.
+
+    What fails a blocking check does not stay current: later runs must not build on it.
+    """
+    store = workspace_of(context).store
+    checks = verdicts.results_of(manifest, store)
+    if any(not c.passed and c.severity == dg.AssetCheckSeverity.ERROR for c in checks):
+        store.retract(manifest)
     return dg.MaterializeResult(
-        metadata=metadata.of_manifest(workspace.store, manifest, reused=reused) | more,
+        metadata=metadata.of_manifest(store, manifest, reused=reused) | more,
         data_version=dg.DataVersion(manifest.fingerprint),
-        check_results=verdicts.results_of(manifest, workspace.store),
+        check_results=checks,
     )

@@ -1,10 +1,9 @@
 """What runs by itself: the monthly refresh, off until it is switched on."""
 
-import os
-
 import dagster as dg
 
 from astro_assets.defs.jobs import refresh
+from astro_assets.settings import load_settings
 
 monthly_refresh = dg.build_schedule_from_partitioned_job(
     refresh,
@@ -15,6 +14,6 @@ monthly_refresh = dg.build_schedule_from_partitioned_job(
     day_of_month=2,
     hour_of_day=6,
     default_status=dg.DefaultScheduleStatus.RUNNING
-    if os.environ.get("ASTRO_SCHEDULES") == "on"
+    if load_settings().schedules == "on"
     else dg.DefaultScheduleStatus.STOPPED,
 )

@@ -17,7 +17,8 @@ CONFIG = {
         "runs": {"max_concurrent_runs": 1},
         "pools": {"default_limit": 1, "granularity": "op"},
     },
-    # A run that was killed is found out, and the pool slots it held are freed.
+    # Slots of the pool are freed when a run ends, however it ends. A run whose process was killed
+    # is found out by the next `astro-assets run` or `ui`, which hold the home's lock (see `tidy`).
     "run_monitoring": {"enabled": True, "free_slots_after_run_end_seconds": 30},
 }
 
@@ -41,7 +42,12 @@ def tidy(instance: dg.DagsterInstance) -> list[str]:
 
     Only for a caller that holds the home's lock: then no run can be at work.
     """
-    lost = instance.get_runs(dg.RunsFilter(statuses=[dg.DagsterRunStatus.STARTED]))
+    at_work = [
+        dg.DagsterRunStatus.STARTING,
+        dg.DagsterRunStatus.STARTED,
+        dg.DagsterRunStatus.CANCELING,
+    ]
+    lost = instance.get_runs(dg.RunsFilter(statuses=at_work))
     for run in lost:
         instance.report_run_failed(run, "The process of this run ended without a word.")
         instance.event_log_storage.free_concurrency_slots_for_run(run.run_id)

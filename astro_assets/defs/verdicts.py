@@ -6,7 +6,7 @@ ones of a release again by itself, because a blocking check stops only the run i
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
@@ -17,6 +17,7 @@ import dagster as dg
 from astro_assets.artifacts.manifest import Manifest, Store
 from astro_assets.errors import DamagedArtifactError, MissingArtifactError
 from astro_assets.months import Month
+from astro_assets.settings import load_settings
 
 
 @dataclass(frozen=True)
@@ -72,15 +73,15 @@ def results_of(manifest: Manifest, store: Store) -> list[dg.AssetCheckResult]:
     return results
 
 
-def blocking_failures(store: Store, release: str, assets: Sequence[str]) -> list[str]:
+def blocking_failures(store: Store, manifests: Mapping[str, Manifest | None]) -> list[str]:
     """Judge the blocking checks of these assets again; return a sentence for each that failed.
 
     An asset that is missing or damaged is a failure as well.
     """
     failures = []
     for check in CHECKS:
-        if check.blocking and check.asset in assets:
-            manifest = store.current(check.asset, release) or store.current(check.asset, None)
+        if check.blocking and check.asset in manifests:
+            manifest = manifests[check.asset]
             try:
                 verdict = (
                     check.judge(manifest, store)
@@ -147,7 +148,7 @@ def _papers_add_up(manifest: Manifest, store: Store) -> Verdict:
 def _text_vintage(manifest: Manifest, store: Store) -> Verdict:
     del store
     vintage, release = manifest.facts["text_vintage"], Month.parse(str(manifest.release))
-    newer = date.fromisoformat(vintage) > release.end.date()
+    newer = release.is_before(date.fromisoformat(vintage))
     return Verdict(
         not newer,
         f"texts are as of {vintage}; release {release} ended on {release.end:%Y-%m-%d}"
@@ -215,7 +216,7 @@ def _below_base(manifest: Manifest, store: Store) -> Verdict:
 
 def _forgetting(manifest: Manifest, store: Store) -> Verdict:
     del store
-    rise, allowed = manifest.facts["report"]["rise_general"], manifest.parameters["max_forgetting"]
+    rise, allowed = manifest.facts["report"]["rise_general"], load_settings().max_forgetting
     return Verdict(
         rise <= allowed,
         f"general perplexity {rise:+.1%} against base (at most {allowed:+.1%}).",

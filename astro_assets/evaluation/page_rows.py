@@ -17,7 +17,6 @@ MAX_COMPLETIONS = 12
 MAX_EXAMPLES = 6
 ALL_FELL = -0.3
 """From this fall of general perplexity on, the base had never seen such prose."""
-ALLOWED_RISE = 0.05
 
 REASONS = {
     "withdrawn": "withdrawn by the authors",
@@ -87,8 +86,8 @@ def difference_sentences(report: Mapping[str, Any]) -> list[str]:
     return sentences
 
 
-def forgetting_sentence(report: Mapping[str, Any]) -> str:
-    """Return what the general side says about forgetting."""
+def forgetting_sentence(report: Mapping[str, Any], allowed_rise: float) -> str:
+    """Return what the general side says about forgetting; ``allowed_rise`` is promotion's bound."""
     rise = report["rise_general"]
     told = f"General perplexity changed by {percent(rise)}."
     if rise < ALL_FELL:
@@ -96,7 +95,7 @@ def forgetting_sentence(report: Mapping[str, Any]) -> str:
             f"{told} It falls too, because this base has never seen such prose: much of what the"
             " tuned model learned is how abstracts are written, not astronomy alone."
         )
-    if rise > ALLOWED_RISE:
+    if rise > allowed_rise:
         return f"{told} The tuned model has forgotten some of what its base could do."
     if rise > 0:
         return f"{told} A little was forgotten, no more than is allowed."

@@ -87,6 +87,8 @@ class ReleasePage:
     lineage: Sequence[PageLineage] = ()
     run_ids: Mapping[str, str] = field(default_factory=dict)
     """Where the runs are to be found: {"Dagster": …, "MLflow": …}."""
+    allowed_rise: float = 0.05
+    """Share by which promotion lets general perplexity rise above the base's."""
     warnings: Sequence[str] = ()
     """What a reader must know before the numbers, as that texts may be newer than the release."""
 

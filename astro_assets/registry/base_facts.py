@@ -50,5 +50,5 @@ def read_manifest(folder: Path) -> BaseFacts:
         raise RegistryError(
             f"{path} does not say which base the adapter belongs to ({error}).",
             expected="a version that this project registered.",
-            do="Register the adapter again: materialise lora_checkpoint with --force.",
+            do="Delete that version in MLflow and materialise lora_checkpoint again.",
         ) from error

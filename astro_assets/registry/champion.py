@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -58,7 +58,7 @@ def opponent_of(
     candidate = version_of_adapter(tracking, model_name, adapter_fingerprint)
     decided = None if candidate is None or afresh else _last_entry(ledger_path, candidate)
     if decided is not None:
-        number = decided.champion_before
+        number = decided.opponent
     else:
         champion = version_at(tracking, model_name, CHAMPION)
         number = _opponent(ledger_path, candidate, champion)
@@ -75,7 +75,7 @@ def opponent_of(
         f"champion (version {champion.version})",
         base_folder,
         found.adapter_folder,
-        champion.tags["adapter_fingerprint"],
+        champion.tags.get("adapter_fingerprint", champion.uri),
         found.base.quantisation,
     )
 
@@ -87,7 +87,7 @@ def _opponent(
     if champion is None or candidate is None or champion.version != candidate.version:
         return None if champion is None else champion.version
     promoted = [e for e in _entries_of(ledger_path, candidate) if e.promoted]
-    return promoted[-1].champion_before if promoted else None
+    return promoted[-1].opponent if promoted else None
 
 
 def _entries_of(ledger_path: Path, candidate: ModelVersion) -> list[ledger.Entry]:
@@ -121,13 +121,23 @@ class Case:
     """Which runs led here: dagster, mlflow."""
 
 
+def lost_champion(tracking: Tracking, case: Case, ledger_path: Path) -> bool:
+    """Tell whether the registry lost its champion and this candidate is the one it had."""
+    if version_at(tracking, case.model_name, CHAMPION) is not None:
+        return False
+    promoted = [e for e in ledger.entries(ledger_path) if e.model_name == case.model_name]
+    last = next((e.champion_after for e in reversed(promoted) if e.promoted), None)
+    candidate = version_of_adapter(tracking, case.model_name, case.adapter_fingerprint)
+    return last is not None and candidate is not None and candidate.version == last
+
+
 def settle(
     tracking: Tracking, case: Case, rules: Rules, *, ledger_path: Path, out: Path, now: datetime
 ) -> Built:
     """Decide, write the ledger, and move the ``champion`` alias if the candidate is promoted.
 
-    The ledger is written after the alias moved: a run killed in between decides again and finds the
-    candidate to be champion already, which changes nothing.
+    The ledger is written before the alias moves: a run killed in between decides again, with the
+    same evidence against the same champion.
 
     Raises:
         RegistryError: the candidate is not registered, or MLflow cannot be reached.
@@ -151,10 +161,14 @@ def settle(
     decision = decide(
         evidence, max_forgetting=rules.max_forgetting, knowledge_margin=rules.knowledge_margin
     )
-    if decision.promote:
-        champion = set_alias(tracking, candidate, CHAMPION)
-    entry = _entry(case, decision, candidate, before, champion, now)
+    measured = case.opponent and version_of_adapter(tracking, case.model_name, case.opponent)
+    entry = replace(
+        _entry(case, decision, candidate, champion, now),
+        opponent=measured.version if measured else None,
+    )
     ledger.append(ledger_path, entry)
+    if decision.promote:
+        set_alias(tracking, candidate, CHAMPION)
     return _written(out, entry)
 
 
@@ -174,19 +188,19 @@ def _entry(
     case: Case,
     decision: Decision,
     candidate: ModelVersion,
-    before: int | None,
     champion: ModelVersion | None,
     now: datetime,
 ) -> ledger.Entry:
     report = case.perplexity or {}
+    held = None if champion is None else champion.version
     names = ("reduction_astro", "rise_general")
     return ledger.Entry(
         decided_at=now.isoformat(timespec="seconds"),
         release=case.release,
         model_name=case.model_name,
         candidate_version=candidate.version,
-        champion_before=before,
-        champion_after=None if champion is None else champion.version,
+        champion_before=held,
+        champion_after=candidate.version if decision.promote else held,
         promoted=decision.promote,
         reasons=decision.reasons,
         failed=decision.failed,

@@ -113,5 +113,5 @@ def register_checkpoint(
         base=stored,
         fingerprint=checkpoint.fingerprint,
         run_id=checkpoint.facts["mlflow_run_id"],
-        tags=identity.tags() | {"recipe": str(checkpoint.facts.get("recipe", ""))},
+        tags=identity.tags() | {"recipe": str(checkpoint.parameters["recipe"]["name"])},
     )

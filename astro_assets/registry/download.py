@@ -69,7 +69,7 @@ def _fetch(tracking: Tracking, version: ModelVersion, to: Path) -> Path:
     if not here.is_dir():
         raise RegistryError(
             f"The files of {version.uri} are gone from {here}.",
-            do="Put them back from a copy, or register the model again with --force.",
+            do="Put them back, or delete that version in MLflow and materialise lora_checkpoint.",
         )
     return here
 

@@ -30,6 +30,7 @@ class Entry:
     champion_before: int | None
     champion_after: int | None
     promoted: bool
+    """Whether the candidate became champion."""
     reasons: tuple[str, ...]
     """Every rule with its figures."""
     failed: tuple[str, ...] = ()
@@ -38,6 +39,8 @@ class Entry:
     """The evidence as plain numbers; units in the names."""
     run_ids: dict[str, str] = field(default_factory=dict)
     """Who decided: {"dagster": …, "mlflow": …}."""
+    opponent: int | None = None
+    """The version the candidate was measured against; None: nobody."""
 
 
 def append(path: Path, entry: Entry) -> None:

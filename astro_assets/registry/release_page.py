@@ -9,6 +9,7 @@ import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
+from datetime import date
 from typing import Any
 
 from astro_assets.artifacts import fingerprint
@@ -24,7 +25,8 @@ from astro_assets.evaluation.pages import (
     render_index,
     render_release_page,
 )
-from astro_assets.registry import ledger
+from astro_assets.months import Month
+from astro_assets.registry.versions import ModelVersion
 
 SHOWN = (
     "astro_ph_papers", "general_papers", "token_blocks", "base_model", "lora_checkpoint",
@@ -61,22 +63,17 @@ def build_release_report(home: Home, store: Store, release: str, parts: Parts) -
     )
 
 
-def write_index(home: Home, store: Store, model_name: str) -> None:
+def write_index(home: Home, store: Store, champion: ModelVersion | None) -> None:
     """Write the index over all releases that have a page, the present champion marked."""
-    champion = _present_champion(home, model_name)
+    named = None if champion is None else f"{champion.name} {champion.version}"
     entries = []
     for folder in sorted(home.releases.glob("????-??")):
         report = store.current("release_report", folder.name)
         if report is not None and store.path_of(report).is_file():
             entry = IndexEntry(**report.facts["index"])
-            is_champion = champion is not None and entry.model == f"{model_name} {champion}"
+            is_champion = named is not None and entry.model == named
             entries.append(replace(entry, is_champion=is_champion))
     render_index(entries, home.reports / "index.html")
-
-
-def _present_champion(home: Home, model_name: str) -> int | None:
-    told = [e.champion_after for e in ledger.entries(home.ledger) if e.model_name == model_name]
-    return told[-1] if told else None
 
 
 def _content(store: Store, release: str, parts: Parts) -> ReleasePage:
@@ -94,6 +91,7 @@ def _content(store: Store, release: str, parts: Parts) -> ReleasePage:
             PageLineage(name, part.fingerprint, part.code_version) for name, part in parts.items()
         ],
         run_ids=_run_ids(parts),
+        allowed_rise=_allowed_rise(parts),
         warnings=_warnings(release, parts),
     )
 
@@ -101,6 +99,12 @@ def _content(store: Store, release: str, parts: Parts) -> ReleasePage:
 def _decision(parts: Parts) -> dict[str, Any] | None:
     champion = parts.get("champion_model")
     return None if champion is None else champion.facts["decision"]
+
+
+def _allowed_rise(parts: Parts) -> float:
+    champion = parts.get("champion_model")
+    default = ReleasePage.allowed_rise
+    return default if champion is None else float(champion.parameters["rules"]["max_forgetting"])
 
 
 def _model(parts: Parts) -> PageModel | None:
@@ -179,8 +183,7 @@ def _warnings(release: str, parts: Parts) -> list[str]:
     through, vintage = papers.facts["updates_through"], papers.facts["text_vintage"]
     if through < release:
         said.append(f"arXiv is known through {through} only; the release is {release}.")
-    # The first day after a release is still its end.
-    if vintage[:7] > release and not vintage.endswith("-01"):
+    if Month.parse(release).is_before(date.fromisoformat(vintage)):
         said.append(f"Texts are as of {vintage}; some may have been revised since the release.")
     return said
 

@@ -20,6 +20,7 @@ from mlflow.entities import Metric, Param
 from mlflow.exceptions import MlflowException
 from sqlalchemy.exc import SQLAlchemyError
 
+from astro_assets.artifacts.home import Home
 from astro_assets.errors import RegistryError
 
 EXPERIMENT = "astro-assets"
@@ -40,6 +41,11 @@ class Tracking:
     """``sqlite:////absolute/mlflow.db``, ``http://…`` or a database URI."""
     artifact_root: Path | None = None
     """Where artifacts of a store without a server go; None: the server decides."""
+
+    @classmethod
+    def of(cls, uri: str, home: Home) -> Tracking:
+        """Return the store at ``uri``; artifacts of a SQLite store lie under the home."""
+        return cls(uri, home.mlflow_artifacts if uri.startswith("sqlite:") else None)
 
 
 @contextmanager

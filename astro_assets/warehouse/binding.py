@@ -60,9 +60,18 @@ def papers_of(store: Store, release: str, snapshot: Manifest) -> Manifest:
             f"present snapshot is {snapshot.fingerprint[:12]}….",
             do="Materialise snapshot_papers, then run this again.",
         )
-    papers = store.find("snapshot_papers", made.facts["snapshot_papers_key"])
+    return papers_of_table(store, release, made)
+
+
+def papers_of_table(store: Store, release: str, table: Manifest) -> Manifest:
+    """Return the snapshot_papers that a release's astro table was made from.
+
+    Raises:
+        MissingArtifactError: they are no longer known to this home.
+    """
+    papers = store.find("snapshot_papers", table.facts["snapshot_papers_key"])
     if papers is None:
-        raise _forgotten(release, made)
+        raise _forgotten(release, table)
     return papers
 
 

@@ -76,6 +76,21 @@ def test_damaged_work_is_done_again(store: Store, damage: str):
     assert not reused and path.read_text() == "x"
 
 
+def test_retracting_makes_the_earlier_work_current_again(store: Store):
+    first, _ = make_or_reuse(store, work(), Builder(store.home.tokens))
+    later = Store(store.home)
+    second, _ = make_or_reuse(later, work(block_length=2), Builder(store.home.tokens))
+    assert later.require("token_blocks", "2026-06").key == second.key
+    later.retract(second)
+    assert later.require("token_blocks", "2026-06").key == first.key
+
+
+def test_retracting_the_first_work_leaves_nothing_current(store: Store):
+    manifest, _ = make_or_reuse(store, work(), Builder(store.home.tokens))
+    store.retract(manifest)
+    assert store.current("token_blocks", "2026-06") is None
+
+
 def test_what_was_never_made_is_named_with_the_release(store: Store):
     with pytest.raises(MissingArtifactError, match="token_blocks, release 2026-06"):
         store.require("token_blocks", "2026-06")

@@ -12,6 +12,9 @@ from pathlib import Path
 def problems(result: dict) -> list[str]:
     """Return a sentence per figure that is not as it must be."""
     ppl, corpus = result["perplexity"], result["corpus"]
+    home = Path(result["report"]).parents[1]
+    table = json.loads((home / "releases/2026-06/astro_ph_papers.json").read_text())
+    rows = table["counts"]["n_rows"]
     change_astro = ppl["tuned_astro"] / ppl["base_astro"] - 1
     change_general = ppl["tuned_general"] / ppl["base_general"] - 1
     checks = {
@@ -23,6 +26,7 @@ def problems(result: dict) -> list[str]:
         f"general perplexity changed by {change_general:+.1%}, over +5 %": change_general <= 0.05,
         f"{corpus['papers_any']:,} papers, not 25,717": corpus["papers_any"] == 25_717,
         f"{corpus['papers_primary']:,} first, not 19,531": corpus["papers_primary"] == 19_531,
+        f"the table holds {rows:,} rows, not 25,745": rows == 25_745,
         f"aliases are {result['model']['aliases']}": "champion" in result["model"]["aliases"],
         f"no page at {result['report']}": Path(result["report"]).is_file(),
     }

@@ -179,7 +179,7 @@ def test_very_long_text_is_bounded(tmp_path: Path) -> None:
 
 def test_the_forgetting_sentence_follows_the_rise() -> None:
     said = {
-        rise: page_rows.forgetting_sentence({"rise_general": rise})
+        rise: page_rows.forgetting_sentence({"rise_general": rise}, 0.05)
         for rise in (-0.6, -0.02, 0.03, 0.2)
     }
     assert "has never seen such prose" in said[-0.6]

@@ -115,7 +115,52 @@ def test_deciding_again_after_the_promotion_names_the_same_opponent(
     first = decide(tmp_path, against)
     again = decide(tmp_path, against)
     assert first["promoted"] and again["promoted"] and registry.holder == 2
-    assert first["champion_before"] == again["champion_before"] == 1
+    assert first["opponent"] == again["opponent"] == 1
+
+
+def test_a_run_killed_before_the_alias_moved_decides_the_same_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    registry = Registry(monkeypatch, holder=1)
+    against = case(2, report(tuned_minus_champion=BETTER), opponent="adapter-1")
+
+    def killed(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(champion, "set_alias", killed)
+    with pytest.raises(KeyboardInterrupt):
+        decide(tmp_path, against)
+    monkeypatch.setattr(champion, "set_alias", registry.promote)
+    assert decide(tmp_path, against)["promoted"] and registry.holder == 2
+    entries = ledger.entries(tmp_path / "ledger.jsonl")
+    assert [(e.champion_before, e.champion_after, e.opponent) for e in entries] == [(1, 2, 1)] * 2
+
+
+def test_a_candidate_refused_before_there_was_a_champion_stays_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    registry = Registry(monkeypatch)
+    forgetful = report(rise_general=0.2)
+    forgetful["models"]["tuned"]["general"] = scores(36)
+    assert not decide(tmp_path, case(1, forgetful))["promoted"]
+    registry.holder = 2
+    for _ in range(2):  # its report still measures nobody, whatever the bounds are by now
+        decision = decide(tmp_path, case(1, report()))
+        assert not decision["promoted"] and decision["opponent"] is None
+    assert registry.holder == 2
+
+
+def test_a_lost_alias_is_given_back_only_to_the_last_champion(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    registry = Registry(monkeypatch)
+    decide(tmp_path, case(1, report()))
+    decide(tmp_path, case(2, report(tuned_minus_champion=BETTER), opponent="adapter-1"))
+    path = tmp_path / "ledger.jsonl"
+    assert not champion.lost_champion(None, case(2, report()), path)
+    registry.holder = None
+    assert champion.lost_champion(None, case(2, report()), path)
+    assert not champion.lost_champion(None, case(1, report()), path)
 
 
 def test_a_missing_report_never_promotes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

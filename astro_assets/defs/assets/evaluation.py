@@ -5,25 +5,44 @@ from typing import Any
 
 import dagster as dg
 
+from astro_assets.artifacts.fingerprint import of_folder, of_value
 from astro_assets.artifacts.manifest import Manifest
 from astro_assets.defs.adapter import materialise, progress_of, tracking_of, unit, workspace_of
 from astro_assets.defs.resources import Workspace
 from astro_assets.defs.verdicts import shard_paths
+from astro_assets.errors import MissingArtifactError
 
 
 def handles(workspace: Workspace, release: str) -> dict[str, Any]:
     """Return the handles ``base`` and ``tuned`` of a release; the base is held as in training."""
     from astro_assets.models.handle import ModelHandle
 
-    store = workspace.store
-    base, tuned = store.require("base_model", None), store.require("lora_checkpoint", release)
-    folder, quantisation = store.path_of(base), tuned.facts.get("quantisation")
+    store, base = workspace.store, base_of_release(workspace, release)
+    tuned = store.require("lora_checkpoint", release)
+    folder, quantisation = store.path_of(base), tuned.parameters["recipe"]["quantisation"]
     return {
         "base": ModelHandle("base", folder, None, base.fingerprint, quantisation),
         "tuned": ModelHandle(
             "tuned", folder, store.path_of(tuned), tuned.fingerprint, quantisation
         ),
     }
+
+
+def base_of_release(workspace: Workspace, release: str) -> Manifest:
+    """Return the base that the release's adapter was trained on, whatever the home's base is now.
+
+    Raises:
+        MissingArtifactError: this home no longer knows it.
+    """
+    tuned = workspace.store.require("lora_checkpoint", release)
+    digest = tuned.parents["base_model"]
+    base = workspace.store.find_content("base_model", digest)
+    if base is None or not workspace.store.path_of(base).exists():
+        raise MissingArtifactError(
+            f"The base {digest[:12]}… that release {release} was trained on is gone.",
+            do="Materialise base_model and lora_checkpoint of this release again.",
+        )
+    return base
 
 
 def test_texts(workspace: Workspace, table: Manifest) -> Any:
@@ -68,11 +87,10 @@ def perplexity_report(context: dg.AssetExecutionContext) -> dg.MaterializeResult
         models["champion"] = champion
     return materialise(
         context,
-        parents=[tuned, store.require("base_model", None), astro, general, tokens],
+        parents=[tuned, base_of_release(workspace, release), astro, general, tokens],
         parameters={
             "max_tokens": settings.max_eval_tokens,
             "champion": champion.digest if champion else None,
-            "max_forgetting": settings.max_forgetting,
         },
         build=lambda key: build_perplexity_report(
             models,
@@ -107,22 +125,23 @@ def embeddings(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
     workspace, release = workspace_of(context), context.partition_key
     store, settings = workspace.store, workspace.settings
     astro = store.require("astro_ph_papers", release)
+    encoder = settings.baseline_encoder
     parameters = {
         "n_abstracts": settings.embedding_abstracts,
-        "baseline": settings.baseline_encoder,
+        "baseline": of_value(of_folder(Path(encoder))) if encoder else None,
     }
     return materialise(
         context,
         parents=[
             store.require("lora_checkpoint", release),
-            store.require("base_model", None),
+            base_of_release(workspace, release),
             astro,
         ],
         parameters=parameters,
         build=lambda key: build_embeddings(
             handles(workspace, release),
             test_texts(workspace, astro),
-            baseline=settings.baseline_encoder or None,
+            baseline=encoder or None,
             n_abstracts=settings.embedding_abstracts,
             out=workspace.home.evaluations / f"embeddings-{key}",
             progress=progress_of(context),
@@ -175,7 +194,7 @@ def completion_report(context: dg.AssetExecutionContext) -> dg.MaterializeResult
         context,
         parents=[
             store.require("lora_checkpoint", release),
-            store.require("base_model", None),
+            base_of_release(workspace, release),
             astro,
         ],
         parameters=parameters,
@@ -203,7 +222,7 @@ def knowledge_report(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
     questions = load_questions(Path(settings.questions) if settings.questions else None)
     return materialise(
         context,
-        parents=[store.require("lora_checkpoint", release), store.require("base_model", None)],
+        parents=[store.require("lora_checkpoint", release), base_of_release(workspace, release)],
         parameters={"questions": questions.digest, "margin": settings.knowledge_margin},
         build=lambda key: build_knowledge_report(
             handles(workspace, release),

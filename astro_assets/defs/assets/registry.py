@@ -1,21 +1,40 @@
 """The promotion decision, and the page people read."""
 
+from dataclasses import asdict
+
 import dagster as dg
 
+from astro_assets.artifacts.manifest import Manifest
 from astro_assets.defs import verdicts
 from astro_assets.defs.adapter import keep, result, tracking_of, unit, workspace_of
-from astro_assets.defs.resources import now
+from astro_assets.defs.resources import Workspace, now
 
-GUARDED = (
-    "arxiv_snapshot",
-    "snapshot_papers",
-    "astro_ph_papers",
-    "general_papers",
-    "token_blocks",
-    "base_model",
-    "lora_checkpoint",
-)
-"""Assets whose blocking checks promotion judges again."""
+GUARDED = ("arxiv_updates", "astro_ph_papers", "general_papers", "token_blocks", "lora_checkpoint")
+"""Assets of a release whose blocking checks promotion judges again, beside its base.
+
+The snapshot's own are not: what was made from it has checksums, and a file may be moved away.
+"""
+
+
+def guarded_by(workspace: Workspace, release: str) -> dict[str, Manifest | None]:
+    """Return what a release's model was made of: the manifests whose checks promotion judges."""
+    made: dict[str, Manifest | None] = {
+        name: workspace.store.current(name, release) for name in GUARDED
+    }
+    tuned = made["lora_checkpoint"]
+    digest = tuned.parents["base_model"] if tuned else ""
+    return made | {"base_model": workspace.store.find_content("base_model", digest)}
+
+
+def fresh(workspace: Workspace, release: str, report: Manifest) -> bool:
+    """Tell whether a report and the checkpoint it is about were made of what the release holds."""
+    held = guarded_by(workspace, release)
+    tuned = held["lora_checkpoint"]
+    parents = dict(report.parents) | (dict(tuned.parents) if tuned else {})
+    return all(
+        (now_held := held.get(name)) is not None and now_held.fingerprint == content
+        for name, content in parents.items()
+    )
 
 
 @unit(
@@ -29,8 +48,7 @@ def champion_model(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
     Better on astro than base and champion, not above base on general by more than allowed, not
     shown to know less, no blocking check failed; what was not measured counts against it.
     """
-    from astro_assets.registry.champion import Case, Rules, settle
-    from astro_assets.registry.versions import CHAMPION, version_at
+    from astro_assets.registry.champion import Case, Rules, lost_champion, settle
 
     workspace, release = workspace_of(context), context.partition_key
     store, settings, tracking = workspace.store, workspace.settings, tracking_of(workspace)
@@ -38,32 +56,30 @@ def champion_model(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
         store.require(name, release)
         for name in ("lora_checkpoint", "perplexity_report", "knowledge_report")
     )
-    failures = tuple(verdicts.blocking_failures(store, release, GUARDED))
-    case = Case(
-        release,
-        settings.model_name,
-        tuned.fingerprint,
-        perplexity.facts["report"]
-        if perplexity.parents["lora_checkpoint"] == tuned.fingerprint
-        else None,
-        perplexity.parameters["champion"],
-        knowledge.facts["report"]
-        if knowledge.parents["lora_checkpoint"] == tuned.fingerprint
-        else None,
-        failures,
-        {"dagster": context.run.run_id, "mlflow": tuned.facts["mlflow_run_id"]},
-    )
+    failures = tuple(verdicts.blocking_failures(store, guarded_by(workspace, release)))
     rules = Rules(settings.max_forgetting, settings.knowledge_margin)
-    held = version_at(tracking, settings.model_name, CHAMPION) is not None
-    before = store.current("champion_model", release)
+    measured = fresh(workspace, release, perplexity)
+    asked = fresh(workspace, release, knowledge) and (
+        knowledge.parameters["margin"] == rules.knowledge_margin
+    )
+    case = Case(
+        release=release,
+        model_name=settings.model_name,
+        adapter_fingerprint=tuned.fingerprint,
+        perplexity=perplexity.facts["report"] if measured else None,
+        opponent=perplexity.parameters["champion"],
+        knowledge=knowledge.facts["report"] if asked else None,
+        blocking_failures=failures,
+        run_ids={"dagster": context.run.run_id, "mlflow": tuned.facts["mlflow_run_id"]},
+    )
     manifest, reused = keep(
         context,
         parents=[tuned, perplexity, knowledge],
         parameters={
             "model_name": settings.model_name,
-            "max_forgetting": rules.max_forgetting,
-            "knowledge_margin": rules.knowledge_margin,
+            "rules": asdict(rules),
             "blocking_failures": list(failures),
+            "evidence_is_fresh": [measured, asked],
         },
         build=lambda key: settle(
             tracking,
@@ -73,8 +89,7 @@ def champion_model(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
             out=workspace.home.evaluations / f"decision-{key}",
             now=now(),
         ),
-        # A registry that lost its champion is given the one that was decided on.
-        force=settings.force or bool(not held and before and before.facts["decision"]["promoted"]),
+        force=settings.force or lost_champion(tracking, case, workspace.home.ledger),
     )
     decision = manifest.facts["decision"]
     return result(
@@ -105,9 +120,10 @@ def champion_model(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
 def release_report(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
     """The page people read: one self-contained HTML file per release, and the index over all."""
     from astro_assets.registry.release_page import build_release_report, parts_of, write_index
+    from astro_assets.registry.versions import CHAMPION, version_at
 
     workspace, release = workspace_of(context), context.partition_key
-    store, home = workspace.store, workspace.home
+    store, home, model_name = workspace.store, workspace.home, workspace.settings.model_name
     parts = parts_of(store, release)
     manifest, reused = keep(
         context,
@@ -116,7 +132,7 @@ def release_report(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
         build=lambda _key: build_release_report(home, store, release, parts),
     )
     # The champion may have changed since this page was made; the index says so.
-    write_index(home, store, workspace.settings.model_name)
+    write_index(home, store, version_at(tracking_of(workspace), model_name, CHAMPION))
     return result(
         context, manifest, reused=reused, index=dg.MetadataValue.path(home.reports / "index.html")
     )

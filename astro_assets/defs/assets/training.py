@@ -116,12 +116,14 @@ def lora_checkpoint(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
     One MLflow run per training, one version per adapter, alias ``candidate``.
     """
     from astro_assets.corpus.streams import open_blocks
+    from astro_assets.corpus.tokenizer import refuse_other_tokenizer
     from astro_assets.registry.checkpoint import Identity, train_and_log
     from astro_assets.training.recipe import load_recipe
 
     workspace, release = workspace_of(context), context.partition_key
     store, recipe = workspace.store, load_recipe(workspace.settings.recipe)
     base, tokens = store.require("base_model", None), store.require("token_blocks", release)
+    refuse_other_tokenizer(tokens.facts["tokenizer"], store.path_of(base), release)
     parents = {"base_model": base.fingerprint, "token_blocks": tokens.fingerprint}
     identity = Identity(release, context.run.run_id, parents)
     manifest, reused = keep(
@@ -162,7 +164,7 @@ def _registered(
         tracking_of(workspace),
         manifest,
         store.path_of(manifest),
-        base_facts(base, quantisation=manifest.facts.get("quantisation")),
+        base_facts(base, quantisation=manifest.parameters["recipe"]["quantisation"]),
         store.path_of(base),
         model_name=workspace.settings.model_name,
         identity=identity,

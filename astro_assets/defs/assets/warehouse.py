@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import cache
 from typing import Any
 
 import dagster as dg
@@ -60,14 +61,14 @@ def astro_ph_papers(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
     papers = papers_of(workspace.store, release, snapshot)
     updates = workspace.store.require("arxiv_updates", release)
 
+    known = {name: updates.facts[name] for name in ("text_vintage", "updates_through")}
+
     def build(_key: str) -> Built:
         built = _release_table(context, workspace, papers, updates)
-        known = {name: updates.facts[name] for name in ("text_vintage", "updates_through")}
         return replace(built, facts=built.facts | binding_facts(snapshot, papers) | known)
 
-    return _table_result(
-        context, [papers, updates], {"category_rule": workspace.settings.category_rule}, build
-    )
+    parameters = _rules(workspace, release) | known | {"snapshot": snapshot.fingerprint}
+    return _table_result(context, [papers, updates], parameters, build)
 
 
 @unit(
@@ -80,18 +81,17 @@ def general_papers(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
 
     Made from the snapshot that astro_ph_papers of the same release is bound to.
     """
+    from astro_assets.warehouse.binding import papers_of_table
     from astro_assets.warehouse.views import publish_views
 
-    workspace, settings = workspace_of(context), workspace_of(context).settings
-    release = context.partition_key
+    workspace, release = workspace_of(context), context.partition_key
     astro = workspace.store.require("astro_ph_papers", release)
     updates = workspace.store.require("arxiv_updates", release)
-    papers = workspace.store.find("snapshot_papers", astro.facts["snapshot_papers_key"])
-    papers = papers or workspace.store.require("snapshot_papers", None)
+    papers = papers_of_table(workspace.store, release, astro)
     made = _table_result(
         context,
         [papers, updates],
-        {"category_rule": settings.category_rule},
+        _rules(workspace, release),
         lambda _key: _release_table(context, workspace, papers, updates),
     )
     publish_views(workspace.store)
@@ -103,6 +103,11 @@ SOURCES = (
     {"records": "arxiv_snapshot"},
 )
 """Source of the SQL project -> asset: for a release's tables, and for a snapshot's papers."""
+
+
+def _rules(workspace: Workspace, release: str) -> dict[str, Any]:
+    """Return what, besides its parents, decides a release's table."""
+    return {"release": release, "category_rule": workspace.settings.category_rule}
 
 
 def _release_table(
@@ -141,8 +146,6 @@ def _table_result(
 ) -> dg.MaterializeResult:
     """Keep a paper table and its column lineage; return them as Dagster shows them."""
     from astro_assets.warehouse.contracts import CONTRACTS
-    from astro_assets.warehouse.lineage import column_lineage
-    from astro_assets.warehouse.sql import load_project
 
     table = context.asset_key.to_user_string()
     # Both marts have the same columns; a snapshot's papers are made of them without an end.
@@ -150,11 +153,19 @@ def _table_result(
 
     def with_lineage(key: str) -> Built:
         built: Built = build(key)
-        lineage = {name: list(of) for name, of in column_lineage(mart, load_project()).items()}
-        return replace(built, facts=built.facts | {"column_lineage": lineage})
+        return replace(built, facts=built.facts | {"column_lineage": _lineage(mart)})
 
     manifest, reused = keep(context, parents=parents, parameters=parameters, build=with_lineage)
     shown = column_schema(CONTRACTS[table].columns) | column_lineage_of(
         manifest.facts["column_lineage"], SOURCES[table == "snapshot_papers"]
     )
     return result(context, manifest, reused=reused, **shown)
+
+
+@cache
+def _lineage(mart: str) -> dict[str, list[tuple[str, str]]]:
+    """Return column -> source columns of a mart; reading them off the SQL takes seconds."""
+    from astro_assets.warehouse.lineage import column_lineage
+    from astro_assets.warehouse.sql import load_project
+
+    return {name: list(of) for name, of in column_lineage(mart, load_project()).items()}

@@ -156,7 +156,6 @@ def settle(
         case.knowledge,
         blocking_failures=case.blocking_failures,
         champion=None if before is None else f"version {before}",
-        is_champion=False,
     )
     decision = decide(
         evidence, max_forgetting=rules.max_forgetting, knowledge_margin=rules.knowledge_margin

@@ -59,9 +59,7 @@ class Evidence:
     knowledge_difference: Interval
     """Tuned minus base, share of right answers."""
     champion: str | None
-    """Who holds the alias now, as "version 7"; None: nobody."""
-    is_champion: bool
-    """Whether the candidate itself holds the alias."""
+    """Whom the candidate has to beat, as "version 7"; None: nobody."""
     tuned_minus_champion: Interval
     """Nats per byte on this release's astro test side; bytes, for tokenizers may differ."""
 
@@ -83,7 +81,6 @@ def evidence_from_reports(
     *,
     blocking_failures: Sequence[str] | None,
     champion: str | None,
-    is_champion: bool,
 ) -> Evidence:
     """Take the figures out of the perplexity and knowledge reports; absent ones become None."""
     ours = perplexity or {}
@@ -96,7 +93,6 @@ def evidence_from_reports(
         knowledge_verdict=_at(knowledge, "verdict"),
         knowledge_difference=Interval.of(_at(knowledge, "difference"), "accuracy"),
         champion=champion,
-        is_champion=is_champion,
         tuned_minus_champion=Interval.of(
             _at(ours, "tuned_minus_champion", "astro"), "nats_per_byte"
         ),
@@ -172,8 +168,6 @@ def _knowledge(evidence: Evidence, margin: float) -> tuple[bool, str]:
 
 
 def _better_than_champion(evidence: Evidence) -> tuple[bool, str]:
-    if evidence.is_champion:
-        return True, "the candidate is the champion already."
     if evidence.champion is None:
         return True, "there is no champion to beat yet."
     difference = evidence.tuned_minus_champion

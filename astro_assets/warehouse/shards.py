@@ -51,11 +51,6 @@ def file_name(month: str, content: str) -> str:
     return f"{month}-{content[:16]}.parquet"
 
 
-def month_of(path: Path) -> str:
-    """Return the submission month a shard's name says."""
-    return path.name[:7]
-
-
 def content_of(rows: pa.Table) -> str:
     """Return the content hash of a month's rows in id order, as ``month_contents`` computes it."""
     columns = (rows[name].to_pylist() for name in ("row_sha256", "side", "excluded_because"))

@@ -14,7 +14,6 @@ GOOD = Evidence(
     knowledge_verdict="not worse",
     knowledge_difference=Interval(0.01, -0.03, 0.05),
     champion="version 7",
-    is_champion=False,
     tuned_minus_champion=Interval(-0.010, -0.012, -0.008),
 )
 
@@ -91,10 +90,9 @@ def test_a_champion_that_was_not_measured_is_not_replaced(difference: Interval) 
     assert decision.failed == ("better than champion",)
 
 
-def test_the_first_candidate_and_the_champion_itself_have_nobody_to_beat() -> None:
+def test_the_first_candidate_has_nobody_to_beat() -> None:
     unmeasured = replace(GOOD, tuned_minus_champion=Interval(None, None, None))
     assert decide(replace(unmeasured, champion=None)).promote
-    assert decide(replace(unmeasured, is_champion=True)).promote
 
 
 def test_forgetting_exactly_what_is_allowed_passes() -> None:
@@ -123,9 +121,7 @@ KNOWLEDGE = {"verdict": "undecided", "difference": {"accuracy": 0.0, "low": -0.1
 
 
 def test_evidence_is_read_out_of_the_reports() -> None:
-    evidence = evidence_from_reports(
-        REPORT, KNOWLEDGE, blocking_failures=[], champion="version 3", is_champion=False
-    )
+    evidence = evidence_from_reports(REPORT, KNOWLEDGE, blocking_failures=[], champion="version 3")
     assert evidence == Evidence(
         blocking_failures=(),
         base_astro_nll=4.0,
@@ -135,7 +131,6 @@ def test_evidence_is_read_out_of_the_reports() -> None:
         knowledge_verdict="undecided",
         knowledge_difference=Interval(0.0, -0.1, 0.1),
         champion="version 3",
-        is_champion=False,
         tuned_minus_champion=Interval(-0.02, -0.03, -0.01),
     )
     assert decide(evidence).promote
@@ -144,7 +139,7 @@ def test_evidence_is_read_out_of_the_reports() -> None:
 def test_reports_that_are_absent_or_empty_promote_nothing() -> None:
     for perplexity, knowledge in ((None, None), ({}, {}), ({"models": None}, {"difference": 3})):
         evidence = evidence_from_reports(
-            perplexity, knowledge, blocking_failures=(), champion="version 3", is_champion=False
+            perplexity, knowledge, blocking_failures=(), champion="version 3"
         )
         failed = {"better than base", "forgetting", "knowledge", "better than champion"}
         assert set(decide(evidence).failed) == failed

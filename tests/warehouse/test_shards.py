@@ -22,7 +22,6 @@ def shard(tmp_path: Path) -> tuple[Path, str]:
 def test_a_shard_is_named_by_month_and_content(shard: tuple[Path, str]) -> None:
     path, content = shard
     assert path.name == f"2023-07-{content[:16]}.parquet" == shards.file_name("2023-07", content)
-    assert shards.month_of(path) == "2023-07"
     assert shards.content_of(pq.read_table(path)) == content, "SQL and Python agree"
 
 

@@ -55,7 +55,8 @@ def write_snapshot(
     path.parent.mkdir(parents=True, exist_ok=True)
     if form == "zip":
         with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
-            archive.writestr(MEMBER, data)
+            # A fixed time stamp: equal records give equal bytes.
+            archive.writestr(zipfile.ZipInfo(MEMBER), data, zipfile.ZIP_DEFLATED)
     elif form == "gz":
         path.write_bytes(gzip.compress(data, mtime=0))
     elif form == "jsonl":

@@ -19,7 +19,7 @@ SHARED = Path(__file__).resolve().parents[2] / "shared"
 def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
     """No test sees the settings of the person who runs it."""
     for name in list(os.environ):
-        if name.startswith(("ASTRO_", "MLFLOW_", "DAGSTER_")):
+        if name.startswith(("ASTRO_", "DAGSTER_", "MLFLOW_TRACKING", "MLFLOW_REGISTRY")):
             monkeypatch.delenv(name)
 
 

@@ -24,7 +24,7 @@ def test_settings_say_where_each_value_came_from(command):
     result = command("settings", ASTRO_RECIPE="paper")
     assert result.exit_code == 0
     lines = {line.split()[0]: line for line in result.stdout.splitlines() if line.strip()}
-    assert "paper" in lines["recipe"] and "ASTRO_RECIPE" in lines["recipe"]
+    assert "paper" in lines["recipe"] and "environment" in lines["recipe"]
     assert "default" in lines["category_rule"]
 
 

@@ -26,8 +26,8 @@ def pretrained_base(tmp_path_factory: pytest.TempPathFactory) -> Path:
         hidden_size=48,
         intermediate_size=96,
         n_layers=2,
-        n_tokens=160_000,
-        max_epochs=8.0,
+        n_tokens=350_000,
+        max_epochs=30,
         block_length=128,
         max_positions=256,
     )

@@ -35,7 +35,7 @@ ENVIRONMENT = {
 RECIPE: dict[str, Any] = {
     "name": "tiny",
     "method": "lora",
-    "learning_rate": 2e-3,
+    "learning_rate": 1e-3,
     "rank": 8,
     "target_modules": ["q_proj", "v_proj", "up_proj", "down_proj"],
     "batch": 4,

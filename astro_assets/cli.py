@@ -81,11 +81,12 @@ def run(
 
 @app.command()
 @_named_errors
-def demo(force: Force = False, as_json: AsJson = False) -> None:
+def demo(force: Force = False, rebase: Rebase = False, as_json: AsJson = False) -> None:
     """Run the whole chain on generated records with the smoke recipe: no network, no GPU."""
     default = Settings.model_fields["snapshot"].default
     flags = {"snapshot": default, "recipe": "smoke", "base_model": "scratch"}
-    _run(None, flags | {"force": force or None}, None, as_json=as_json)
+    more = {"force": force or None, "rebase": rebase or None}
+    _run(None, flags | more, None, as_json=as_json)
 
 
 def _run(release: str | None, flags: dict[str, Any], select: str | None, *, as_json: bool) -> None:
@@ -141,9 +142,10 @@ def settings() -> None:
     values = load_settings()
     table = Table("setting", "value", "from", "what it is", box=None, pad_edge=False)
     for name, field in Settings.model_fields.items():
+        value = values.tracking_uri if name == "mlflow_tracking_uri" else getattr(values, name)
         table.add_row(
             name,
-            escape(str(getattr(values, name)) or "–"),
+            escape(str(value)) or "–",
             origin_of(values, name, {}),
             escape(field.description or ""),
         )

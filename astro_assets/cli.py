@@ -140,7 +140,9 @@ def settings() -> None:
     from rich.table import Table
 
     values = load_settings()
-    table = Table("setting", "value", "from", "what it is", box=None, pad_edge=False)
+    table = Table(box=None, pad_edge=False)
+    for heading in ("setting", "value", "from", "what it is"):
+        table.add_column(heading, overflow="fold")
     for name, field in Settings.model_fields.items():
         value = values.tracking_uri if name == "mlflow_tracking_uri" else getattr(values, name)
         table.add_row(

@@ -6,6 +6,7 @@ import mlflow
 import mlflow.pyfunc
 
 from astro_assets.errors import BadSettingError
+from astro_assets.models.libraries import quiet_libraries
 from astro_assets.registry.tracking import Tracking, reaching
 from astro_assets.registry.versions import find_version
 
@@ -46,6 +47,7 @@ def continue_text(
     version = find_version(
         tracking, model_name, alias=None if number is not None else which, version=number
     )
+    quiet_libraries()
     with reaching(tracking):
         mlflow.set_tracking_uri(tracking.uri)
         mlflow.set_registry_uri(tracking.uri)

@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from astro_assets.errors import AstroError
-from astro_assets.settings import Settings, load_settings, origin_of
+from astro_assets.settings import Settings, load_settings, origin_of, without_password
 
 app = typer.Typer(
     help="Keep a language model of astronomy fresh: arXiv in, a promoted model out.",
@@ -144,7 +144,9 @@ def settings() -> None:
     for heading in ("setting", "value", "from", "what it is"):
         table.add_column(heading, overflow="fold")
     for name, field in Settings.model_fields.items():
-        value = values.tracking_uri if name == "mlflow_tracking_uri" else getattr(values, name)
+        value = getattr(values, name)
+        if name == "mlflow_tracking_uri":
+            value = without_password(values.tracking_uri)
         table.add_row(
             name,
             escape(str(value)) or "–",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any, Literal
 
@@ -121,6 +122,15 @@ def load_settings(**flags: Any) -> Settings:
             expected=f"{first['msg']}.",
             do=f"Correct ASTRO_{name.upper()} or its flag; `astro-assets settings` lists them all.",
         ) from None
+
+
+def without_password(uri: str) -> str:
+    """Return a URI as it may be shown: the password in it, if any, hidden.
+
+    >>> without_password("postgresql://me:secret@db:5432/mlflow")
+    'postgresql://me:***@db:5432/mlflow'
+    """
+    return re.sub(r"(://[^:/@\s]*):[^\s]*@", r"\1:***@", uri)
 
 
 def origin_of(settings: Settings, name: str, flags: dict[str, Any]) -> str:

@@ -28,6 +28,12 @@ def test_settings_say_where_each_value_came_from(command):
     assert "default" in lines["category_rule"]
 
 
+def test_no_password_is_shown(command):
+    result = command("settings", MLFLOW_TRACKING_URI="postgresql://me:se:cr@t@db/mlflow")
+    assert result.exit_code == 0
+    assert "se:cr" not in result.stdout and "cr@t" not in result.stdout and "***" in result.stdout
+
+
 def test_a_bad_setting_ends_with_its_name_and_no_traceback(command):
     result = command("settings", ASTRO_BLOCK_LENGTH="none")
     assert result.exit_code == 2

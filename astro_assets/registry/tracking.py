@@ -22,6 +22,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from astro_assets.artifacts.home import Home
 from astro_assets.errors import RegistryError
+from astro_assets.settings import without_password
 
 EXPERIMENT = "astro-assets"
 """The MLflow experiment all runs belong to."""
@@ -56,7 +57,7 @@ def reaching(tracking: Tracking) -> Iterator[None]:
     except (MlflowException, SQLAlchemyError, OSError) as error:
         reason = " ".join(str(error).split())[:300]
         raise RegistryError(
-            f"MLflow at {tracking.uri} refused: {reason}",
+            f"MLflow at {without_password(tracking.uri)} refused: {without_password(reason)}",
             expected="an MLflow store of this version that can be read and written.",
             do="Check MLFLOW_TRACKING_URI, and that its server runs or its file is intact.",
         ) from error

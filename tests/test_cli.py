@@ -29,9 +29,9 @@ def test_settings_say_where_each_value_came_from(command):
 
 
 def test_no_password_is_shown(command):
-    result = command("settings", MLFLOW_TRACKING_URI="postgresql://me:se:cr@t@db/mlflow")
+    result = command("settings", MLFLOW_TRACKING_URI="db://a:se:cr@t@h")
     assert result.exit_code == 0
-    assert "se:cr" not in result.stdout and "cr@t" not in result.stdout and "***" in result.stdout
+    assert "db://a:***@h" in result.stdout
 
 
 def test_a_bad_setting_ends_with_its_name_and_no_traceback(command):

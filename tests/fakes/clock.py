@@ -22,4 +22,8 @@ class FakeClock:
     def sleep(self, seconds: float) -> None:
         """Let that time pass at once."""
         self.slept.append(seconds)
+        self.advance(seconds)
+
+    def advance(self, seconds: float) -> None:
+        """Let time pass without anybody having waited for it."""
         self.now += timedelta(seconds=seconds)

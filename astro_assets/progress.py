@@ -78,7 +78,9 @@ class _LineTask:
         of_total = f" of {self._total / scale:,.0f}" if self._total else ""
         words = [f"{self._name}: {self._done / scale:,.0f}{of_total} {unit}".rstrip()]
         if self._done:
-            words.append(f"{rate / scale:,.0f} {unit}/s")
+            per_second = rate / scale
+            shown = f"{per_second:,.0f}" if per_second >= 10 else f"{per_second:.2g}"
+            words.append(f"{shown} {unit}/s")
         if self._total and self._done and self._done < self._total:
             words.append(f"{(self._total - self._done) / rate:,.0f} s left")
         words += [

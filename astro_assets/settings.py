@@ -26,7 +26,8 @@ class Settings(BaseSettings):
     home: Path = Field(Path(".astro"), description="Folder that holds everything we write.")
     snapshot: str = Field(
         "synthetic:12000",
-        description="Where arXiv comes from: a path (zip, gz or plain JSON Lines) or synthetic:N.",
+        description="Where arXiv comes from: a path (zip, gz, zst or plain JSON Lines), kaggle, "
+        "kaggle:VERSION, oai, or synthetic:N.",
     )
     category_rule: Literal["any", "primary"] = Field(
         "any", description="astro-ph at any position of the categories, or only the first."

@@ -18,7 +18,7 @@ def test_lines_are_sparse_and_tell_rate_and_time_left():
         for _ in range(10):
             clock.seconds += 2
             task.advance(5, month="2026-06")
-    assert lines[0] == "tokenise: 25 of 100 papers · 2 papers/s · 30 s left · month 2026-06"
+    assert lines[0] == "tokenise: 25 of 100 papers · 2.5 papers/s · 30 s left · month 2026-06"
     assert len(lines) == 3
     assert lines[-1].endswith("20.0 s")
 

@@ -58,7 +58,7 @@ def snapshot_of(workspace: Workspace, release: str) -> Manifest:
 class WorkspaceResource(dg.ConfigurableResource):  # type: ignore[type-arg]
     """Fields for the launchpad; what is left empty comes from the environment (``ASTRO_*``)."""
 
-    snapshot: str = Field("", description="Path of a snapshot, or synthetic:N.")
+    snapshot: str = Field("", description="A file, kaggle, kaggle:N, oai or synthetic:N.")
     recipe: str = Field("", description="Training recipe: a bundled name or a YAML path.")
     base_model: str = Field("", description="scratch, a local folder, or a Hugging Face id.")
     force: bool = Field(False, description="Make again what is unchanged.")

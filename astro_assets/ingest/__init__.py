@@ -3,10 +3,13 @@
 The flow, and so the order of the modules (each imports only from those above it)::
 
     records      one shape for a paper's metadata; one line -> one record
-    lines        zip, gz or plain file -> lines of bytes, streamed
+    lines        zip, gz, zst or plain file -> lines of bytes, streamed
     vintage      how new the records of a snapshot are
     grammar      a rule of ``phrases/*.txt`` expanded to a sentence, seeded
     synthetic    any number of made-up records, month by month
+    kaggle_api   which versions Kaggle has, and where the bytes of one lie
+    kaggle       one of its versions fetched once, resumed after a cut
+    sources      what was asked for -> a file that lies here, and what its source tells of it
     snapshot     a snapshot inspected once, then read in Arrow batches
     oai_xml      one page of an OAI-PMH answer -> records or a named error
     oai_http     one polite request: pauses, Retry-After, bounded patience

@@ -1,4 +1,4 @@
-"""Lines of a snapshot file, streamed: from a zip where it lies, from gzip, or from plain text.
+"""Lines of a snapshot file, streamed: from a zip where it lies, from gzip, zstd, or plain text.
 
 Belongs here: opening, decompressing, splitting, and naming what is wrong with the file. Does not
 belong here: what a line says (``records``).
@@ -7,6 +7,8 @@ belong here: what a line says (``records``).
 from __future__ import annotations
 
 import gzip
+import lzma
+import struct
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -14,23 +16,41 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import BinaryIO, cast
 
+import pyarrow as pa
+
 from astro_assets.errors import BadSnapshotError
 
 MAX_LINE_BYTES = 64 << 20
 _CHUNK_BYTES = 1 << 20
 _MEMBER_SUFFIXES = (".json", ".jsonl", ".ndjson")
-_EXPECTED = "arXiv metadata as JSON Lines, a record a line: plain, .gz, or a zip of one such file."
+_EXPECTED = (
+    "arXiv metadata as JSON Lines, a record a line: plain, .gz, .zst, or a zip of one such file."
+)
+_ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
+_DAMAGE = (
+    zipfile.BadZipFile,
+    zlib.error,
+    lzma.LZMAError,
+    struct.error,  # a zip's directory that points outside the file
+    EOFError,
+    OSError,
+    ValueError,  # names and offsets of a damaged zip's directory
+    RuntimeError,  # an encrypted member, or (NotImplementedError) an unknown compression
+)
 
 
 def open_lines(path: Path) -> Iterator[bytes]:
     """Yield the lines of a snapshot without their newline; nothing is unpacked to disk.
 
     The form is told by the first bytes, not by the name. A zip's checksum is compared when its
-    member has been read to the end. Closing the iterator closes the file.
+    member has been read to the end; gzip's and zstd's (where the file has one) likewise. Files
+    joined end to end are read as one where their form allows it: gzip and zstd. Closing the
+    iterator closes the file.
 
     Raises:
         BadSnapshotError: missing, a folder, empty, truncated or damaged, a zip without exactly one
-            ``.json``/``.jsonl`` member, or a line of more than 64 MiB.
+            ``.json``/``.jsonl`` member, zstd with a window of more than 128 MiB, or a line of more
+            than 64 MiB.
     """
     with ExitStack() as stack:
         stack.enter_context(_naming_damage(path))
@@ -38,14 +58,16 @@ def open_lines(path: Path) -> Iterator[bytes]:
 
 
 def text_bytes(path: Path) -> int | None:
-    """Return how many bytes of text a snapshot holds, or None where its form does not say (gzip).
+    """Return how many bytes of text a snapshot holds, or None where its form does not say.
+
+    Gzip and zstd do not: each member tells its own size at best.
 
     Raises:
         BadSnapshotError: as ``open_lines``, for what shows without reading it all.
     """
     with _naming_damage(path):
         form = _form(path)
-        if form == "gzip":
+        if form in {"gzip", "zstd"}:
             return None
         if form == "plain":
             return path.stat().st_size
@@ -59,6 +81,8 @@ def _open(path: Path, stack: ExitStack) -> BinaryIO:
         return stack.enter_context(path.open("rb"))
     if form == "gzip":
         return cast(BinaryIO, stack.enter_context(gzip.open(path)))
+    if form == "zstd":
+        return cast(BinaryIO, stack.enter_context(pa.input_stream(str(path), compression="zstd")))
     archive = stack.enter_context(zipfile.ZipFile(path))
     return cast(BinaryIO, stack.enter_context(archive.open(_member(archive, path))))
 
@@ -78,6 +102,8 @@ def _form(path: Path) -> str:
         raise BadSnapshotError(f"{path} is empty.", expected=_EXPECTED, do="Fetch it again.")
     if magic[:2] == b"PK":
         return "zip"
+    if magic == _ZSTD_MAGIC:
+        return "zstd"
     return "gzip" if magic[:2] == b"\x1f\x8b" else "plain"
 
 
@@ -121,11 +147,15 @@ def _split(handle: BinaryIO, path: Path) -> Iterator[bytes]:
 @contextmanager
 def _naming_damage(path: Path) -> Iterator[None]:
     """Turn what the decompressors and the disk say into one named error."""
-    damage = (zipfile.BadZipFile, zlib.error, EOFError, OSError, RuntimeError)  # RuntimeError:
-    # an encrypted member, or (NotImplementedError) a compression that zipfile does not know
     try:
         yield
-    except damage as error:
+    except _DAMAGE as error:
+        if "too much memory" in str(error):
+            raise BadSnapshotError(
+                f"{path} was compressed with a zstd window of more than 128 MiB.",
+                expected="zstd as it is without --long, or with --long=27 at most.",
+                do="Compress it again: zstd -d --long=31 -c OLD | zstd -o NEW.",
+            ) from error
         raise BadSnapshotError(
             f"{path} cannot be read to its end: {str(error)[:200] or type(error).__name__}.",
             expected="a complete, undamaged file.",

@@ -27,13 +27,23 @@ RECORD_SCHEMA = pa.schema(
         pa.field("abstract", pa.string()),
         pa.field(
             "versions",
-            pa.list_(pa.struct({"version": pa.string(), "created": pa.string()}.items())),
+            pa.list_(
+                pa.struct(
+                    {
+                        "version": pa.string(),
+                        "created": pa.string(),
+                        "source_type": pa.string(),
+                    }.items()
+                )
+            ),
         ),
         pa.field("update_date", pa.string()),
         pa.field("datestamp", pa.string()),
+        pa.field("is_deleted", pa.bool_(), nullable=False),
     ]
 )
-"""Columns of a raw record; ``datestamp`` (day of last change) is known only from OAI-PMH."""
+"""Columns of a raw record; ``datestamp`` (day of last change), the versions' ``source_type`` and
+``is_deleted`` are known only from OAI-PMH."""
 
 
 class Version(msgspec.Struct, frozen=True, gc=False):
@@ -43,6 +53,8 @@ class Version(msgspec.Struct, frozen=True, gc=False):
     """``v1``, ``v2``, …"""
     created: str | None = None
     """As the source writes it: ``Mon, 2 Apr 2007 19:18:42 GMT``, the day not padded."""
+    source_type: str | None = None
+    """arXiv's letters for the files of the version; ``I`` stands for a withdrawal."""
 
 
 class Record(msgspec.Struct, frozen=True, gc=False):
@@ -63,6 +75,8 @@ class Record(msgspec.Struct, frozen=True, gc=False):
     update_date: str | None = None
     datestamp: str | None = None
     """Not in a snapshot; the OAI-PMH header's day of last change (UTC)."""
+    is_deleted: bool = False
+    """Not in a snapshot; the server says there is no such paper any more, and nothing else."""
 
 
 _DECODER = msgspec.json.Decoder(Record)
@@ -95,5 +109,7 @@ def to_batch(records: Sequence[Record]) -> pa.RecordBatch:
     return pa.RecordBatch.from_arrays(columns, schema=RECORD_SCHEMA)
 
 
-def _plain_versions(versions: list[Version] | None) -> list[tuple[str | None, str | None]] | None:
-    return None if versions is None else [(v.version, v.created) for v in versions]
+def _plain_versions(
+    versions: list[Version] | None,
+) -> list[tuple[str | None, str | None, str | None]] | None:
+    return None if versions is None else [(v.version, v.created, v.source_type) for v in versions]

@@ -1,35 +1,32 @@
-"""The snapshot: inspected once (digest, counts, vintage), then read in Arrow batches.
+"""The snapshot: inspected once (counts, vintage), then read in Arrow batches.
 
-Belongs here: what a snapshot file is and how its lines become batches. Does not belong here: how
-the file is opened (``lines``), and which of its papers a release holds (``warehouse``).
+Belongs here: what a snapshot file is and how its lines become batches. Does not belong here: where
+it comes from (``sources``), how the file is opened (``lines``), and which of its papers a release
+holds (``warehouse``).
 """
 
 from __future__ import annotations
 
-import json
-import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import date, timedelta
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 
-from astro_assets.artifacts import atomic, fingerprint
-from astro_assets.artifacts.home import Home
 from astro_assets.artifacts.manifest import Built
-from astro_assets.errors import BadSettingError, BadSnapshotError
-from astro_assets.ingest import synthetic
+from astro_assets.errors import BadSnapshotError
 from astro_assets.ingest.lines import open_lines, text_bytes
 from astro_assets.ingest.records import Record, decode_line, to_batch
+from astro_assets.ingest.sources import Located, stamp_of
 from astro_assets.ingest.vintage import Vintage
-from astro_assets.months import Month
 from astro_assets.progress import Progress
 
-MEMBER = "arxiv-metadata-oai-snapshot.json"
-_PREFIX = "synthetic:"
 _MAX_BROKEN_SHARE = 0.01
 _N_LINES_ON_TRIAL = 100
 _REPORT_EVERY_LINES = 5_000
+_MAX_BATCH_BYTES = 256 << 20
 _EXPECTED = "JSON Lines of arXiv records, each with id, title, categories, abstract."
 
 
@@ -46,72 +43,99 @@ class ReadCounts:
     """Its number in the file, from 1; 0 while there is none."""
 
 
-def inspect_snapshot(source: str, home: Home, *, until: Month, progress: Progress) -> Built:
-    """Find a snapshot, or generate it, and read it once from end to end.
+def inspect_snapshot(located: Located, *, sha256: str, today: date, progress: Progress) -> Built:
+    """Read a snapshot once from end to end: count its lines and find out how new it is.
 
     Args:
-        source: A path, or ``synthetic:N`` for N generated records.
-        home: Where a generated snapshot is written; a file stays where it lies.
-        until: The newest month of generated records; a file takes no notice of it.
+        located: The snapshot.
+        sha256: The digest of its bytes, taken after it was located.
+        today: The present day (UTC); records that speak of later ones are not believed.
         progress: Who is told how far it is.
 
     Returns:
-        The file; its fingerprint is the sha256 of its bytes. Facts: origin, source, vintage (ISO
-        day), vintage_from, path.
+        The file; its fingerprint is ``sha256``. Facts: origin, source, vintage (ISO day),
+        vintage_from, path, and what the source itself told (``kaggle_version``).
 
     Raises:
-        BadSettingError: ``synthetic:`` without a number that can be used.
-        BadSnapshotError: no snapshot, a damaged one, or more than 1 % of its lines broken.
+        BadSnapshotError: a damaged snapshot, or none at all, more than 1 % of its lines broken, or
+            a file that changes under our eyes.
     """
-    path = locate_snapshot(source, home, until=until, progress=progress)
-    built = _inspect_file(path, source, progress=progress)
-    if not source.startswith(_PREFIX):
-        return built
-    facts = {
-        **built.facts,
-        "origin": "synthetic",
-        "vintage": until.end.date().isoformat(),
-        "vintage_from": "generator",
+    path = located.path
+    counts, vintage = ReadCounts(), Vintage(today=today)
+    n_with_categories = 0
+    for record in _read_records(path, counts, "inspect snapshot", progress=progress):
+        vintage.see(record)
+        n_with_categories += record.categories is not None
+        if counts.n_lines >= _N_LINES_ON_TRIAL and not n_with_categories:
+            raise _no_snapshot(path, f"none of its first {_N_LINES_ON_TRIAL} lines has categories")
+    _judge(path, counts, n_with_categories)
+    if stamp_of(path) != located.stamp:
+        raise BadSnapshotError(
+            f"{path} changed while it was read.",
+            expected="a file that nobody writes to.",
+            do="Wait until it has been written, then run this again.",
+        )
+    return Built(
+        fingerprint=sha256,
+        path=path,
+        counts={
+            "n_lines": counts.n_lines,
+            "n_records": counts.n_records,
+            "n_broken_lines": counts.n_broken_lines,
+            "n_bytes": located.stamp[0],
+            "n_text_bytes": counts.n_bytes,
+            "n_future_dates": vintage.n_future_dates,
+        },
+        files={path.name: sha256},
+        facts=_facts(located, vintage.newest(), today=today),
+    )
+
+
+def _facts(located: Located, seen: tuple[str, str] | None, *, today: date) -> dict[str, Any]:
+    """Return what is kept of a snapshot.
+
+    Its source's word on its vintage counts first, unless that day lies ahead too. An upload may
+    come days after what it holds, so of Kaggle's day and the newest record's the earlier counts:
+    that asks for a harvest window too many at most.
+    """
+    if seen is None:
+        raise _no_snapshot(
+            located.path, "no record tells a believable day: no dates, and ids that are not arXiv's"
+        )
+    told = located.vintage
+    if told is not None and date.fromisoformat(told[0]) <= today + timedelta(days=1):
+        is_upload = located.origin == "kaggle" and seen[1] == "update_date"
+        seen = min(seen, told) if is_upload else told
+    return {
+        "origin": located.origin,
+        "source": located.source,
+        "vintage": seen[0],
+        "vintage_from": seen[1],
+        "path": located.path.as_posix(),
+        **located.identity,
     }
-    return Built(built.fingerprint, path, built.counts, built.files, facts)
-
-
-def locate_snapshot(source: str, home: Home, *, until: Month, progress: Progress) -> Path:
-    """Return where a snapshot lies, generated if that is asked for; it is opened, but not read.
-
-    Raises:
-        BadSettingError: ``synthetic:`` without a number that can be used.
-        BadSnapshotError: no file there, an empty one, or a zip that cannot be opened.
-    """
-    if not source.startswith(_PREFIX):
-        path = Path(source).expanduser().absolute()
-        text_bytes(path)
-        return path
-    n = _n_synthetic(source)
-    synthetic.check_size(n, until=until)
-    path = home.snapshots / f"synthetic-{n}-{until}.zip"
-    if not _is_ours(path):
-        _write_synthetic(path, n, until=until, progress=progress)
-    return path
 
 
 def read_batches(
-    path: Path, *, progress: Progress, rows: int = 20_000, counts: ReadCounts | None = None
+    path: Path, *, progress: Progress, rows: int = 5_000, counts: ReadCounts | None = None
 ) -> Iterator[pa.RecordBatch]:
     """Yield a snapshot's records as batches of RECORD_SCHEMA, in the file's order.
 
-    Broken lines are left out and counted in ``counts``; whether they are too many was decided when
-    the snapshot was inspected.
+    A batch has ``rows`` records, or fewer where lines are so long that they would fill the memory:
+    its records are held until it is used. Broken lines are left out and counted in ``counts``;
+    whether they are too many was decided when the snapshot was inspected.
 
     Raises:
         BadSnapshotError: the file is missing or damaged.
     """
     records: list[Record] = []
-    for record in _read_records(path, counts or ReadCounts(), "read snapshot", progress=progress):
+    counts, n_bytes_given = counts or ReadCounts(), 0
+    for record in _read_records(path, counts, "read snapshot", progress=progress):
         records.append(record)
-        if len(records) == rows:
+        if len(records) == rows or counts.n_bytes - n_bytes_given >= _MAX_BATCH_BYTES:
             yield to_batch(records)
             records.clear()
+            n_bytes_given = counts.n_bytes
     if records:
         yield to_batch(records)
 
@@ -146,40 +170,6 @@ def _judge_trial(path: Path, counts: ReadCounts) -> None:
         raise _no_snapshot(path, f"none of its first {_N_LINES_ON_TRIAL} lines is a record")
 
 
-def _inspect_file(path: Path, source: str, *, progress: Progress) -> Built:
-    counts, vintage = ReadCounts(), Vintage()
-    n_with_categories = 0
-    for record in _read_records(path, counts, "inspect snapshot", progress=progress):
-        vintage.see(record)
-        n_with_categories += record.categories is not None
-        if counts.n_lines >= _N_LINES_ON_TRIAL and not n_with_categories:
-            raise _no_snapshot(path, f"none of its first {_N_LINES_ON_TRIAL} lines has categories")
-    _judge(path, counts, n_with_categories)
-    newest = vintage.newest()
-    if newest is None:
-        raise _no_snapshot(path, "no record tells a day: no dates, and ids that are not arXiv's")
-    digest = fingerprint.of_file(path)
-    return Built(
-        fingerprint=digest,
-        path=path,
-        counts={
-            "n_lines": counts.n_lines,
-            "n_records": counts.n_records,
-            "n_broken_lines": counts.n_broken_lines,
-            "n_bytes": path.stat().st_size,
-            "n_text_bytes": counts.n_bytes,
-        },
-        files={path.name: digest},
-        facts={
-            "origin": "file",
-            "source": source,
-            "vintage": newest[0],
-            "vintage_from": newest[1],
-            "path": path.as_posix(),
-        },
-    )
-
-
 def _judge(path: Path, counts: ReadCounts, n_with_categories: int) -> None:
     """Refuse a file that is no snapshot, or one with too many broken lines."""
     if counts.n_lines == 0:
@@ -203,49 +193,3 @@ def _no_snapshot(path: Path, why: str) -> BadSnapshotError:
         expected=_EXPECTED,
         do="Give Kaggle's arxiv-metadata-oai-snapshot.json, zipped or not.",
     )
-
-
-def _n_synthetic(source: str) -> int:
-    text = source.removeprefix(_PREFIX)
-    # isascii: other scripts' digits pass isdigit, and some of them fail in int()
-    n = int(text) if text.isascii() and text.isdigit() and len(text) <= 9 else 0
-    if n < 1:
-        raise BadSettingError(
-            f"The snapshot cannot be {source[:60]!r}.",
-            expected="synthetic:N with a whole number N of at least 1, as in synthetic:12000.",
-        )
-    return n
-
-
-def _is_ours(path: Path) -> bool:
-    """Tell whether a whole generated snapshot of this generator's version lies there."""
-    if not path.is_file():
-        return False
-    try:
-        with zipfile.ZipFile(path) as archive:
-            return archive.comment == _comment() and archive.testzip() is None
-    except (zipfile.BadZipFile, OSError):
-        return False
-
-
-def _comment() -> bytes:
-    return f"astro-assets generator {synthetic.GENERATOR_VERSION}".encode()
-
-
-def _write_synthetic(path: Path, n: int, *, until: Month, progress: Progress) -> None:
-    """Write n generated records in Kaggle's form; the same bytes whenever it is done."""
-    member = zipfile.ZipInfo(MEMBER, date_time=(1980, 1, 1, 0, 0, 0))
-    member.compress_type = zipfile.ZIP_DEFLATED
-    member.external_attr = 0o644 << 16
-    with (
-        progress.task("generate snapshot", total=n, unit="records") as task,
-        atomic.replacing(path) as temporary,
-        zipfile.ZipFile(temporary, "w") as archive,
-    ):
-        archive.comment = _comment()
-        with archive.open(member, "w", force_zip64=True) as out:
-            for number, record in enumerate(synthetic.generate(n, until=until), start=1):
-                out.write(json.dumps(record).encode() + b"\n")
-                if number % 1_000 == 0:
-                    task.advance(1_000)
-        task.advance(n % 1_000)

@@ -7,7 +7,8 @@ Belongs here: reading days out of records. Does not belong here: which releases 
 from __future__ import annotations
 
 import re
-from datetime import date
+from datetime import date, timedelta
+from typing import TypeGuard
 
 from astro_assets.errors import BadReleaseError
 from astro_assets.ingest.records import Record
@@ -52,11 +53,20 @@ class Vintage:
 
     Version dates and ids are read only until the first ``update_date``: where there is one, it
     decides. Ids tell the month alone, and then its first day stands for it: too early asks for a
-    harvest window too many, too late for one too few.
+    harvest window too many, too late for one too few. So a day that lies ahead is never believed:
+    one mistyped year would keep every later edit from being harvested.
     """
 
-    def __init__(self) -> None:
-        """Start with no day seen."""
+    def __init__(self, *, today: date) -> None:
+        """Start with no day seen.
+
+        Args:
+            today: The present day (UTC). The day after it counts as present too: somewhere it is.
+        """
+        self.n_future_dates = 0
+        """Days that were looked at and lay ahead."""
+        self._last = today + timedelta(days=1)
+        self._last_text = self._last.isoformat()
         self._updated = ""
         self._version: date | None = None
         self._month: Month | None = None
@@ -64,21 +74,31 @@ class Vintage:
     def see(self, record: Record) -> None:
         """Take one record into account."""
         updated = record.update_date
-        if updated is not None:
-            # ISO days compare as text, so only a new maximum needs the costly look
-            if updated > self._updated and _is_day(updated):
+        # ISO days compare as text, so only a new maximum needs the costly look
+        if updated is not None and updated > self._updated and _is_day(updated):
+            if updated <= self._last_text:
                 self._updated = updated
-        elif not self._updated:
+                return
+            self.n_future_dates += 1
+        if not self._updated:
             self._see_older_signs(record)
 
     def _see_older_signs(self, record: Record) -> None:
         for version in record.versions or ():
             day = day_of_version(version.created or "")
-            if day is not None and (self._version is None or day > self._version):
+            if self._is_believed(day) and (self._version is None or day > self._version):
                 self._version = day
         month = month_of_id(record.id)
-        if month is not None and (self._month is None or month > self._month):
+        if month is None or (self._month is not None and month <= self._month):
+            return
+        if self._is_believed(month.start.date()):
             self._month = month
+
+    def _is_believed(self, day: date | None) -> TypeGuard[date]:
+        if day is not None and day > self._last:
+            self.n_future_dates += 1
+            return False
+        return day is not None
 
     def newest(self) -> tuple[str, str] | None:
         """Return (ISO day, where it was read), or None where no record told a day."""

@@ -7,17 +7,20 @@ window (``oai``) and what a release makes of them (``warehouse``).
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import date, datetime
 from pathlib import Path
 
 import httpx
 
 from astro_assets.artifacts import fingerprint
 from astro_assets.artifacts.manifest import Built
-from astro_assets.ingest.oai import harvest_window, held_window
+from astro_assets.ingest.oai import Order, held_harvest
+from astro_assets.ingest.oai import harvest as harvest_order
+from astro_assets.ingest.oai_http import TIMEOUT, Requester
+from astro_assets.ingest.oai_pace import Pace
 from astro_assets.months import Month
 from astro_assets.progress import Progress
 
@@ -30,7 +33,7 @@ class Coverage:
     """The windows a release is made from."""
 
     windows: tuple[Built, ...]
-    """In the order they were harvested."""
+    """In the order they were completed."""
     missing: tuple[Month, ...]
     """Months it needs that no window covers."""
 
@@ -52,7 +55,7 @@ def cover(folder: Path, needed: list[Month]) -> Coverage:
     A window covers the months from its own to the last that had ended when it was harvested. The
     earliest window that covers a month is taken, so that later harvests do not change old releases.
     """
-    held = [held_window(path) for path in sorted(folder.glob("????-??"))]
+    held = [held_harvest(path) for path in sorted(folder.glob("????-??"))]
     windows = [window for window in held if window is not None]
     chosen: list[Built] = []
     missing: list[Month] = []
@@ -95,7 +98,7 @@ def build_updates(
         first = coverage.missing[0]
         harvest(first, folder / str(first))
         coverage = cover(folder, needed)
-    days = [vintage, *(_harvested(window).date() for window in coverage.windows)]
+    days = [vintage, *(_ended(window).date() for window in coverage.windows)]
     through = coverage.missing[0].plus(-1) if coverage.missing else release
     return Built(
         fingerprint=fingerprint.of_value(
@@ -104,7 +107,10 @@ def build_updates(
         path=folder,
         counts={
             "n_windows": len(coverage.windows),
-            "n_records": sum(window.counts["n_records"] for window in coverage.windows),
+            **{
+                name: sum(window.counts[name] for window in coverage.windows)
+                for name in ("n_records", "n_papers", "n_recovered", "n_unreadable")
+            },
         },
         files={
             f"{window.path.name}/{name}": digest
@@ -121,22 +127,24 @@ def build_updates(
 
 
 def network_harvest(base_url: str, contact: str, progress: Progress) -> Harvest:
-    """Return a harvest that asks an OAI-PMH server over the network."""
+    """Return a harvest of windows that asks an OAI-PMH server over the network."""
 
     def harvest(month: Month, folder: Path) -> Built:
-        with httpx.Client(timeout=httpx.Timeout(60.0, connect=15.0)) as client:
-            return harvest_window(
-                base_url,
-                month,
-                folder,
-                contact=contact,
-                progress=progress,
-                clock=lambda: datetime.now(UTC),
-                sleep=time.sleep,
-                client=client,
-            )
+        with open_requester(base_url, contact) as requester:
+            return harvest_order(Order.of_window(month), folder, requester, progress=progress)
 
     return harvest
+
+
+@contextmanager
+def open_requester(base_url: str, contact: str) -> Iterator[Requester]:
+    """Open the one connection a harvest asks over, at the pace of the whole machine.
+
+    Raises:
+        BadSettingError: the address or the contact cannot be used.
+    """
+    with httpx.Client(timeout=TIMEOUT, limits=httpx.Limits(max_connections=1)) as client:
+        yield Requester(base_url, contact=contact, client=client, pace=Pace.of(base_url))
 
 
 def _covers(window: Built, month: Month) -> bool:
@@ -145,3 +153,7 @@ def _covers(window: Built, month: Month) -> bool:
 
 def _harvested(window: Built) -> datetime:
     return datetime.fromisoformat(window.facts["harvested_at"])
+
+
+def _ended(window: Built) -> datetime:
+    return datetime.fromisoformat(window.facts["ended_at"])

@@ -3,8 +3,10 @@ import pytest
 
 from astro_assets.errors import BadSettingError, HarvestError
 from astro_assets.ingest import oai_http
-from astro_assets.ingest.oai_http import MAX_WAITING_SECONDS, Requester, retry_after
+from astro_assets.ingest.oai_http import MAX_WAITING_SECONDS, PageError, Requester, retry_after
+from astro_assets.ingest.oai_pace import Pace
 from tests.builders import record
+from tests.fakes import arxiv_faults as faults
 from tests.fakes.arxiv_oai import FakeArxiv, busy, cut, fail, serving
 from tests.fakes.clock import START, FakeClock
 
@@ -22,14 +24,22 @@ def time():
     return FakeClock()
 
 
+class Unmoved:
+    """Jitter that adds nothing."""
+
+    def random(self):
+        return 0.0
+
+
 @pytest.fixture
-def requester(fake, time):
-    with httpx.Client() as client:
-        yield _requester(fake.url, client, time)
+def requester(fake, time, tmp_path):
+    with httpx.Client(timeout=httpx.Timeout(5.0, read=0.1)) as client:
+        yield _requester(fake.url, client, time, tmp_path)
 
 
-def _requester(url, client, time, contact="me@example.org"):
-    return Requester(url, contact=contact, client=client, clock=time.clock, sleep=time.sleep)
+def _requester(url, client, time, folder, contact="me@example.org"):
+    pace = Pace(folder / "turns.pace", time.clock, time.sleep)
+    return Requester(url, contact=contact, client=client, pace=pace, jitter=Unmoved())
 
 
 def test_the_answer_comes_as_it_was_sent(fake, requester, time):
@@ -37,39 +47,63 @@ def test_the_answer_comes_as_it_was_sent(fake, requester, time):
     assert time.slept == []
 
 
-def test_three_seconds_lie_between_requests(requester, time):
-    for _ in range(3):
-        requester.get(QUERY)
-    assert time.slept == [3.0, 3.0]
-
-
-def test_time_that_passed_by_itself_counts(requester, time):
-    requester.get(QUERY)
-    time.sleep(2.0)
-    requester.get(QUERY)
-    time.sleep(60.0)
-    requester.get(QUERY)
-    assert time.slept == [2.0, 1.0, 60.0]
-
-
 def test_retry_after_is_obeyed_in_both_forms(fake, requester, time):
+    fake.now = time.clock
     fake.faults = {1: busy("20"), 2: busy("Thu, 02 Jul 2026 00:02:00 GMT", status=429)}
     assert requester.get(QUERY) == fake.answer(QUERY)
     assert time.slept == [20.0, 100.0]  # from 00:00:20 to 00:02:00
 
 
-def test_other_failures_are_tried_again_with_growing_waits(fake, requester, time):
-    fake.faults = {1: cut, 2: fail(500), 3: busy("soon")}
+def test_a_date_to_come_back_at_is_by_the_clock_of_the_server(fake, requester, time):
+    fake.tick(86_400)  # its clock is a day ahead of ours
+    fake.faults = {1: faults.busy_until(30)}
     assert requester.get(QUERY) == fake.answer(QUERY)
-    assert time.slept == [10.0, 20.0, 40.0]
+    assert time.slept == [30.0]
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        cut,
+        fail(502),
+        busy("soon"),
+        faults.html_with_200,
+        faults.empty_body,
+        faults.truncated_silently,
+        faults.wrong_content_type("application/json"),
+        faults.slow(0.2),
+    ],
+)
+def test_other_failures_are_tried_again_with_growing_waits(fake, requester, time, fault):
+    fake.faults = dict.fromkeys((1, 2, 3), fault)
+    assert requester.get(QUERY) == fake.answer(QUERY)
+    assert [s for s in time.slept if s >= 10] == [10.0, 20.0, 40.0]
+
+
+def test_no_two_harvests_come_back_at_the_same_time(fake, time, tmp_path):
+    fake.faults = dict.fromkeys(range(1, 8), fail(502))
+    with httpx.Client() as client:
+        pace = Pace(tmp_path / "turns.pace", time.clock, time.sleep)
+        Requester(fake.url, contact="a@b.c", client=client, pace=pace).get(QUERY)
+    waits = [s for s in time.slept if s >= 10]
+    assert all(base <= s <= 1.25 * base for s, base in zip(waits, (10, 20, 40, 80), strict=False))
+    assert len({s / base for s, base in zip(waits, (10, 20, 40, 80), strict=False)}) > 1
 
 
 def test_patience_ends(fake, requester, time):
     fake.faults = {i: fail(502) for i in range(1, 200)}
     with pytest.raises(HarvestError, match="HTTP 502, after"):
         requester.get(QUERY)
-    assert sum(time.slept) <= MAX_WAITING_SECONDS
+    assert sum(s for s in time.slept if s >= 10) <= MAX_WAITING_SECONDS
     assert max(time.slept) == 300.0
+
+
+@pytest.mark.parametrize("fault", [fail(500), faults.truncated_silently])
+def test_a_page_that_fails_by_itself_is_soon_left(fake, requester, fault):
+    fake.faults = {i: fault for i in range(1, 200)}
+    with pytest.raises(PageError, match="for one page 4 times"):
+        requester.get(QUERY)
+    assert len(fake.queries) == 4
 
 
 def test_a_server_that_asks_for_no_wait_for_ever_is_left_too(fake, requester, time, monkeypatch):
@@ -77,12 +111,19 @@ def test_a_server_that_asks_for_no_wait_for_ever_is_left_too(fake, requester, ti
     fake.faults = {i: busy("0") for i in range(1, 200)}
     with pytest.raises(HarvestError, match="HTTP 503"):
         requester.get(QUERY)
-    assert time.slept == [3.0] * 10
+    assert time.slept.count(3.0) == 10
 
 
-def test_a_server_that_is_not_there_is_named(time):
+def test_an_answer_that_drips_for_ever_is_left(fake, requester, time, monkeypatch):
+    monkeypatch.setattr(oai_http, "MAX_ANSWER_SECONDS", -1.0)
+    monkeypatch.setattr(oai_http, "MAX_WAITING_SECONDS", 30.0)
+    with pytest.raises(HarvestError, match="an answer of more than"):
+        requester.get(QUERY)
+
+
+def test_a_server_that_is_not_there_is_named(time, tmp_path):
     with httpx.Client() as client, pytest.raises(HarvestError, match="ConnectError"):
-        _requester("http://127.0.0.1:9/oai", client, time).get(QUERY)
+        _requester("http://127.0.0.1:9/oai", client, time, tmp_path).get(QUERY)
 
 
 def test_a_wait_longer_than_our_patience_is_not_begun(fake, requester, time):
@@ -114,15 +155,15 @@ def test_the_user_agent_says_who_asks(fake, requester):
 
 
 @pytest.mark.parametrize("contact", ["", "nobody", "a@b\r\nX: y", "ü@example.org"])
-def test_a_contact_that_cannot_stand_in_a_header_is_refused(fake, time, contact):
+def test_a_contact_that_cannot_stand_in_a_header_is_refused(fake, time, tmp_path, contact):
     with httpx.Client() as client, pytest.raises(BadSettingError, match="contact"):
-        _requester(fake.url, client, time, contact)
+        _requester(fake.url, client, time, tmp_path, contact)
 
 
 @pytest.mark.parametrize("url", ["", "ftp://x/oai", "file:///etc/passwd", "http://x/oai?verb=a"])
-def test_an_address_that_is_none_is_refused(time, url):
+def test_an_address_that_is_none_is_refused(time, tmp_path, url):
     with httpx.Client() as client, pytest.raises(BadSettingError, match="address"):
-        _requester(url, client, time)
+        _requester(url, client, time, tmp_path)
 
 
 @pytest.mark.parametrize(

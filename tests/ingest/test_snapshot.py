@@ -1,25 +1,26 @@
+import gzip
 import hashlib
 import json
 from contextlib import nullcontext
+from datetime import date
 
 import pyarrow as pa
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
+from astro_assets.artifacts.fingerprint import of_file
 from astro_assets.artifacts.home import Home
-from astro_assets.errors import BadSettingError, BadSnapshotError
+from astro_assets.errors import AstroError, BadSnapshotError
 from astro_assets.ingest import snapshot
 from astro_assets.ingest.records import RECORD_SCHEMA
-from astro_assets.ingest.snapshot import (
-    ReadCounts,
-    inspect_snapshot,
-    locate_snapshot,
-    read_batches,
-)
+from astro_assets.ingest.snapshot import ReadCounts, inspect_snapshot, read_batches
+from astro_assets.ingest.sources import Located, locate_snapshot, stamp_of
 from astro_assets.months import Month
 from astro_assets.progress import NO_PROGRESS
-from tests.builders import record, write_snapshot
+from tests.builders import json_lines, record, write_snapshot
 
-UNTIL = Month(2026, 6)
+TODAY = date(2026, 7, 2)
 
 
 @pytest.fixture
@@ -27,8 +28,11 @@ def home(tmp_path):
     return Home(tmp_path / "home")
 
 
-def _inspect(source, home, until=UNTIL):
-    return inspect_snapshot(str(source), home, until=until, progress=NO_PROGRESS)
+def _inspect(source, home):
+    located = locate_snapshot(str(source), home, until=Month(2026, 6), progress=NO_PROGRESS)
+    return inspect_snapshot(
+        located, sha256=of_file(located.path), today=TODAY, progress=NO_PROGRESS
+    )
 
 
 def _many(n):
@@ -50,6 +54,58 @@ def test_a_file_is_counted_digested_and_dated(tmp_path, home, form):
     assert built.facts["source"] == str(path)
     assert (built.facts["vintage"], built.facts["vintage_from"]) == ("2026-07-01", "update_date")
     assert not home.root.exists()
+
+
+def _zst(path, data):
+    with pa.CompressedOutputStream(str(path), "zstd") as out:
+        out.write(data)
+    return path
+
+
+def test_a_zst_file_is_read_like_the_others(tmp_path, home):
+    path = _zst(tmp_path / "a", json_lines(_many(3)))
+    built = _inspect(path, home)
+    assert built.counts["n_records"] == 3
+    assert built.fingerprint == hashlib.sha256(path.read_bytes()).hexdigest()
+    assert sum(b.num_rows for b in read_batches(path, progress=NO_PROGRESS)) == 3
+
+
+def test_a_record_from_the_future_does_not_move_the_vintage(tmp_path, home):
+    records = [record("2307.00001"), record("2307.00002", update_date="2032-07-04")]
+    built = _inspect(write_snapshot(tmp_path / "a", records), home)
+    assert built.facts["vintage"] == "2023-07-04"
+    assert built.counts["n_future_dates"] == 1
+
+
+def _located(path, **told):
+    return Located(path, "kaggle", "kaggle", stamp_of(path), **told)
+
+
+@pytest.mark.parametrize(
+    ("told", "vintage"),
+    [
+        # uploaded days after its newest record: what changed in between is asked for
+        (("2023-07-09", "kaggle"), ("2023-07-04", "update_date")),
+        (("2023-07-02", "kaggle"), ("2023-07-02", "kaggle")),
+        (("2026-07-04", "kaggle"), ("2023-07-04", "update_date")),  # it lies ahead
+        (None, ("2023-07-04", "update_date")),
+    ],
+)
+def test_what_the_source_tells_of_itself_is_kept(tmp_path, told, vintage):
+    path = write_snapshot(tmp_path / "a", _many(2))
+    located = _located(path, vintage=told, identity={"kaggle_version": 230})
+    built = inspect_snapshot(located, sha256="0f", today=TODAY, progress=NO_PROGRESS)
+    assert (built.facts["vintage"], built.facts["vintage_from"]) == vintage
+    assert built.facts["kaggle_version"] == 230
+    assert built.fingerprint == "0f"
+
+
+def test_a_file_that_is_written_to_meanwhile_is_refused(tmp_path):
+    path = write_snapshot(tmp_path / "a", _many(2), "jsonl")
+    located = _located(path)
+    path.write_bytes(json_lines(_many(3)))
+    with pytest.raises(BadSnapshotError, match="changed while"):
+        inspect_snapshot(located, sha256="0f", today=TODAY, progress=NO_PROGRESS)
 
 
 def test_one_broken_line_in_a_hundred_is_counted_not_fatal(tmp_path, home):
@@ -94,24 +150,19 @@ def test_a_file_of_other_lines_is_refused_after_a_hundred_of_them(tmp_path, home
     assert len(seen) == 100
 
 
-def test_a_missing_file_is_refused(tmp_path, home):
-    with pytest.raises(BadSnapshotError, match="There is no snapshot"):
-        _inspect(tmp_path / "nothing", home)
-
-
-def test_a_snapshot_is_located_without_being_read(tmp_path, home):
-    path = write_snapshot(tmp_path / "a", [b"prose"], "jsonl")
-    assert locate_snapshot(str(path), home, until=UNTIL, progress=NO_PROGRESS) == path
-    with pytest.raises(BadSnapshotError, match="There is no snapshot"):
-        locate_snapshot(str(tmp_path / "b"), home, until=UNTIL, progress=NO_PROGRESS)
-
-
 def test_batches_hold_every_record_in_order(tmp_path):
     path = write_snapshot(tmp_path / "a", _many(5))
     batches = list(read_batches(path, progress=NO_PROGRESS, rows=2))
     assert [b.num_rows for b in batches] == [2, 2, 1]
     table = pa.Table.from_batches(batches, schema=RECORD_SCHEMA)
     assert table["id"].to_pylist() == [f"2307.{i:05d}" for i in range(5)]
+
+
+def test_long_lines_make_smaller_batches(tmp_path, monkeypatch):
+    path = write_snapshot(tmp_path / "a", _many(5), "jsonl")
+    monkeypatch.setattr(snapshot, "_MAX_BATCH_BYTES", path.stat().st_size // 3)
+    batches = list(read_batches(path, progress=NO_PROGRESS))
+    assert [b.num_rows for b in batches] == [2, 2, 1]
 
 
 def test_progress_counts_every_byte_of_text(tmp_path):
@@ -127,45 +178,6 @@ def test_progress_counts_every_byte_of_text(tmp_path):
     path = write_snapshot(tmp_path / "a", _many(3), "jsonl")
     list(read_batches(path, progress=progress))
     assert progress.done == progress.total == path.stat().st_size
-
-
-@pytest.mark.parametrize(
-    "source", ["synthetic:", "synthetic:0", "synthetic:-5", "synthetic:x", "synthetic:1e3",
-               "synthetic:٣", "synthetic:²", "synthetic:999999999999"]
-)  # fmt: skip
-def test_a_generator_without_a_usable_number_is_refused(home, source):
-    with pytest.raises(BadSettingError, match="snapshot cannot be"):
-        _inspect(source, home)
-
-
-def test_a_generator_asked_for_more_than_ids_can_number_says_how_many(home):
-    with pytest.raises(BadSettingError, match="1 to 5,999,940"):
-        _inspect("synthetic:6000000", home)
-
-
-def test_a_generated_snapshot_is_the_same_in_two_homes(tmp_path):
-    one, two = (_inspect("synthetic:70", Home(tmp_path / name)) for name in ("one", "two"))
-    assert one.fingerprint == two.fingerprint
-    assert one.counts["n_records"] == 70
-    assert one.facts["origin"] == "synthetic"
-    assert one.facts["vintage"] == "2026-07-01"
-    assert one.path.name == "synthetic-70-2026-06.zip"
-    assert sum(b.num_rows for b in read_batches(one.path, progress=NO_PROGRESS)) == 70
-
-
-def test_a_good_generated_snapshot_is_used_again_and_a_bad_one_written_again(home):
-    built = _inspect("synthetic:70", home)
-    first = built.path.stat().st_mtime_ns
-    _inspect("synthetic:70", home)
-    assert built.path.stat().st_mtime_ns == first
-    built.path.write_bytes(built.path.read_bytes()[:-100])
-    assert _inspect("synthetic:70", home).fingerprint == built.fingerprint
-
-
-def test_a_file_of_another_generator_is_written_again(home, monkeypatch):
-    built = _inspect("synthetic:70", home)
-    monkeypatch.setattr(snapshot.synthetic, "GENERATOR_VERSION", "another")
-    assert _inspect("synthetic:70", home).fingerprint != built.fingerprint  # its comment says so
 
 
 def test_the_real_sample_is_read_whole(shared, home):
@@ -192,6 +204,37 @@ def test_a_real_record_comes_through_field_by_field(shared):
     (batch,) = read_batches(path, progress=NO_PROGRESS)
     rows = batch.to_pylist()
     expected = [json.loads(line) for line in path.read_text().splitlines()]
-    for row, given in zip(rows, expected, strict=True):
-        del row["datestamp"], given["authors_parsed"]
-        assert row == {k.replace("-", "_"): v for k, v in given.items()}
+    for row, line in zip(rows, expected, strict=True):
+        del row["datestamp"], row["is_deleted"], line["authors_parsed"]
+        for version in row["versions"]:
+            del version["source_type"]
+        assert row == {k.replace("-", "_"): v for k, v in line.items()}
+
+
+WHOLE = json_lines(
+    [record(f"2307.{i:05d}", abstract=f"  We observe {i}. \u2019\x0b\n") for i in range(20)]
+)
+
+
+@settings(
+    max_examples=60,
+    deadline=None,
+    derandomize=True,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+@given(data=st.data())
+def test_a_damaged_snapshot_is_inspected_or_refused_by_name(tmp_path, data):
+    damaged = bytearray(data.draw(st.sampled_from([WHOLE, gzip.compress(WHOLE, mtime=0)])))
+    for _ in range(data.draw(st.integers(0, 40))):
+        place = data.draw(st.integers(0, len(damaged) - 1))
+        damaged[place] = data.draw(st.sampled_from(b'\x00\xff"{}[]\\\n,:0u') | st.integers(0, 255))
+    path = tmp_path / "a"
+    path.write_bytes(damaged[: data.draw(st.integers(0, len(damaged)))])
+    try:
+        located = Located(path, str(path), "file", stamp_of(path))
+        built = inspect_snapshot(located, sha256="0f", today=TODAY, progress=NO_PROGRESS)
+    except AstroError:
+        return
+    assert built.counts["n_records"] + built.counts["n_broken_lines"] == built.counts["n_lines"]
+    n_read = sum(b.num_rows for b in read_batches(path, progress=NO_PROGRESS))
+    assert n_read == built.counts["n_records"]

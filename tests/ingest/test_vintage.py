@@ -39,11 +39,18 @@ def test_a_version_tells_its_day(created, day):
     assert day_of_version(created) == day
 
 
-def _vintage(*records):
-    vintage = Vintage()
+TODAY = date(2026, 7, 2)
+
+
+def _seen(*records):
+    vintage = Vintage(today=TODAY)
     for record in records:
         vintage.see(record)
-    return vintage.newest()
+    return vintage
+
+
+def _vintage(*records):
+    return _seen(*records).newest()
 
 
 OLD_VERSION = [Version("v1", "Mon, 2 Apr 2007 19:18:42 GMT")]
@@ -74,3 +81,32 @@ def test_with_ids_alone_the_first_day_of_the_newest_month_does():
 
 def test_nothing_tells_nothing():
     assert _vintage(Record(id="nonsense")) is None
+
+
+def test_days_that_lie_ahead_are_counted_and_not_believed():
+    records = [
+        Record(id="0704.0001", update_date="2026-07-04"),
+        Record(id="0704.0002", update_date="2062-07-01"),
+        Record(id="0704.0003", update_date="2026-07-01"),
+    ]
+    vintage = _seen(*records)
+    assert vintage.newest() == ("2026-07-01", "update_date")
+    assert vintage.n_future_dates == 2
+
+
+def test_tomorrow_is_believed():
+    vintage = _seen(Record(id="0704.0001", update_date="2026-07-03"))
+    assert (vintage.newest(), vintage.n_future_dates) == (("2026-07-03", "update_date"), 0)
+
+
+def test_versions_and_ids_that_lie_ahead_are_not_believed_either():
+    ahead = Record(id="2607.00001", versions=[Version("v1", "Mon, 2 Apr 2068 19:18:42 GMT")])
+    assert _vintage(ahead) == ("2026-07-01", "ids")
+    vintage = _seen(Record(id="2612.00001", versions=NEW_VERSION), ahead)
+    assert vintage.newest() == ("2009-05-01", "versions")
+    assert vintage.n_future_dates == 2
+
+
+def test_where_every_update_date_lies_ahead_the_versions_decide():
+    record = Record(id="0704.0001", update_date="2062-07-01", versions=OLD_VERSION)
+    assert _vintage(record) == ("2007-04-02", "versions")

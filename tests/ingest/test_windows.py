@@ -1,39 +1,25 @@
-import json
 from datetime import date
 from pathlib import Path
 
 from astro_assets.artifacts.manifest import Built
+from astro_assets.ingest.oai_journal import Beginning, Ending, Journal
+from astro_assets.ingest.oai_xml import parse_page
 from astro_assets.ingest.windows import build_updates, cover
 from astro_assets.months import Month
+from tests.fakes.arxiv_oai import FakeArxiv
+from tests.ingest.harvesting import paper
 
 APRIL, MAY, JUNE = Month(2026, 4), Month(2026, 5), Month(2026, 6)
 
 
 def harvested(folder: Path, month: Month, at: str) -> Built:
-    """Lay down a complete window of no pages, as if it was harvested at that instant."""
+    """Lay down a window of one page, as if a harvest had been complete at that instant."""
     target = folder / str(month)
-    target.mkdir(parents=True)
-    state = {
-        "window": str(month),
-        "asked_from": f"{month}-01",
-        "harvested_at": at,
-        "pages": [
-            {
-                "file": "page-00001.xml.gz",
-                "sha256": "0" * 64,
-                "file_sha256": "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855",
-                "n_records": 3,
-                "n_deleted": 0,
-                "n_broken": 0,
-                "n_control_characters": 0,
-                "response_date": at,
-            }
-        ],
-        "next_token": None,
-        "is_complete": True,
-    }
-    (target / "state.json").write_text(json.dumps(state))
-    (target / "page-00001.xml.gz").write_bytes(b"")
+    journal = Journal.read(target)
+    journal.begin(Beginning(str(month), f"{month}-01", None, at))
+    data = FakeArxiv([paper(1, "06-30")]).answer("verb=ListRecords&metadataPrefix=arXivRaw")
+    journal.keep(data, parse_page(data), request="verb=ListRecords", at=at)
+    journal.end(Ending(at, at, 1, "2026-06-30"))
     return Built("x", target)
 
 
@@ -87,6 +73,16 @@ def test_a_later_harvest_does_not_change_an_older_release(tmp_path: Path):
     build_updates(date(2026, 4, 20), JUNE, tmp_path, harvest=Harvest("2026-07-02T06:00:00+00:00"))
     after = build_updates(date(2026, 4, 20), APRIL, tmp_path, harvest=None)
     assert before == after
+
+
+def test_a_harvest_that_was_resumed_covers_what_had_ended_when_it_was_complete(tmp_path: Path):
+    journal = Journal.read(tmp_path / "2026-04")
+    journal.begin(Beginning("2026-04", "2026-03-30", None, "2026-05-02T06:00:00+00:00"))
+    assert cover(tmp_path, [APRIL]).missing == (APRIL,)  # begun is not done
+    journal.end(Ending("2026-06-02T06:00:00+00:00", "2026-06-03T00:10:00+00:00", 1, "2026-06-02"))
+    assert cover(tmp_path, [APRIL, MAY, JUNE]).missing == (JUNE,)
+    built = build_updates(date(2026, 4, 20), MAY, tmp_path, harvest=None)
+    assert built.facts["text_vintage"] == "2026-06-03"  # a text may be as new as the last answer
 
 
 def test_a_damaged_window_counts_as_missing(tmp_path: Path):

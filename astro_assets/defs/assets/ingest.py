@@ -4,29 +4,44 @@ from datetime import date
 
 import dagster as dg
 
-from astro_assets.defs.adapter import materialise, progress_of, unit, workspace_of
+from astro_assets.defs.adapter import keep, materialise, progress_of, result, unit, workspace_of
 from astro_assets.defs.resources import now, snapshot_of
 from astro_assets.months import Month, newest_ended
 
 
 @unit(group="ingest", kinds={"file", "json"}, deps=[], partitioned=False)
 def arxiv_snapshot(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
-    """The raw arXiv metadata snapshot: Kaggle's file, zipped or not, or the bundled generator.
+    """The raw arXiv metadata snapshot: a file, Kaggle's, harvested by OAI-PMH, or generated.
 
-    Read where it lies and never unpacked. Its digest names everything that is made from it.
+    Read where it lies, zipped or not, and never unpacked. Its digest names everything that is made
+    from it. Kaggle and arXiv are asked once per home; afterwards only with `force`.
     """
     from astro_assets.artifacts.fingerprint import of_file
-    from astro_assets.ingest.snapshot import inspect_snapshot, locate_snapshot
+    from astro_assets.ingest.snapshot import inspect_snapshot
+    from astro_assets.ingest.sources import locate_snapshot
+    from astro_assets.ingest.windows import open_requester
 
-    workspace, progress = workspace_of(context), progress_of(context)
-    source, until = workspace.settings.snapshot, newest_ended(now())
-    path = locate_snapshot(source, workspace.home, until=until, progress=progress)
-    return materialise(
+    workspace, progress, today = workspace_of(context), progress_of(context), now()
+    settings = workspace.settings
+    located = locate_snapshot(
+        settings.snapshot,
+        workspace.home,
+        until=newest_ended(today),
+        progress=progress,
+        force=settings.force,
+        server=lambda: open_requester(settings.oai_url, settings.contact),
+    )
+    sha256 = of_file(located.path)
+    manifest, reused = keep(
         context,
         parents=[],
-        parameters={"path": str(path), "sha256": of_file(path)},
-        build=lambda _key: inspect_snapshot(source, workspace.home, until=until, progress=progress),
+        parameters={"path": str(located.path), "sha256": sha256, **located.identity},
+        build=lambda _key: inspect_snapshot(
+            located, sha256=sha256, today=today.date(), progress=progress
+        ),
     )
+    told = {name: fact for name, fact in manifest.facts.items() if name != "path"}
+    return result(context, manifest, reused=reused, sha256=sha256, **told)
 
 
 @unit(group="ingest", kinds={"xml"}, deps=["arxiv_snapshot"])

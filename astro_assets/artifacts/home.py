@@ -79,6 +79,11 @@ class Home:
         return self.root / "manifests"
 
     @property
+    def proofs(self) -> Path:
+        """What is on record of files, so that they need not be read to be believed; may be lost."""
+        return self.root / "proofs"
+
+    @property
     def releases(self) -> Path:
         """Which manifests make up each release."""
         return self.root / "releases"

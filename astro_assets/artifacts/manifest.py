@@ -19,6 +19,7 @@ from typing import Any
 
 from astro_assets.artifacts import atomic, fingerprint
 from astro_assets.artifacts.home import Home
+from astro_assets.artifacts.proofs import Proofs
 from astro_assets.code_versions import CODE_VERSIONS
 from astro_assets.errors import DamagedArtifactError, MissingArtifactError
 
@@ -96,6 +97,11 @@ class Store:
     def path_of(self, manifest: Manifest) -> Path:
         """Return the absolute path of what a manifest describes."""
         return self.home.root / manifest.path
+
+    def proofs(self, folder: Path) -> Proofs:
+        """Return what is on record of a folder's files, inside this home."""
+        name = self._relative(folder).strip("/").replace("/", "-")
+        return Proofs(folder, self.home.proofs / f"{name}.json")
 
     def find(self, asset: str, key: str) -> Manifest | None:
         """Return the manifest of this piece of work if it was done before."""
@@ -237,8 +243,12 @@ def make_or_reuse(
     The release is not part of the key by itself: work that does not depend on the month (a training
     on the same blocks) is re-used across releases. ``force`` does it anyway.
     """
-    if not force:
-        known = store.find(work.asset, work.key)
-        if known is not None and store.is_intact(known):
+    known = store.find(work.asset, work.key)
+    if known is not None:
+        if not force and store.is_intact(known):
             return store.point(known, work.release), True
+        # Damaged, or doubted by whoever forces it: nothing there is taken as read.
+        proofs = store.proofs(store.path_of(known))
+        proofs.doubt()
+        proofs.save()
     return store.commit(work, build()), False

@@ -3,21 +3,27 @@
 A stream is ``[BOS] text [EOS]`` of every paper of one submission month and side, in id order
 (arXiv:2309.06126, section 2.1). It is named by what it was made from (paper shard, side, tokenizer,
 text rules), so a month that did not change is never tokenised again, in whatever release it stands.
+Of a month that did change only the new texts are: the others are copied from its last stream.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import polars as pl
+from numpy.typing import NDArray
 
-from astro_assets.artifacts import atomic, fingerprint
+from astro_assets.artifacts import fingerprint
 from astro_assets.artifacts.manifest import Built
+from astro_assets.artifacts.proofs import Proofs
+from astro_assets.corpus import stream_files
 from astro_assets.corpus.blocks import Stream, TokenBlocks
-from astro_assets.corpus.texts import TEXT_RULES, Side, read_texts
+from astro_assets.corpus.stream_files import Texts
+from astro_assets.corpus.texts import TEXT_RULES, Side
 from astro_assets.corpus.tokenizer import Tokenizer
 from astro_assets.errors import EmptyCorpusError
 from astro_assets.progress import Progress
@@ -44,6 +50,7 @@ def build_token_blocks(
     *,
     block_length: int,
     progress: Progress,
+    proofs: Proofs | None = None,
 ) -> Built:
     """Tokenise what is new and list the streams of a release.
 
@@ -53,6 +60,7 @@ def build_token_blocks(
         out: Folder of all streams; existing ones with the right name are used as they are.
         block_length: Tokens per block, for the counts.
         progress: Told per document.
+        proofs: What is on record of ``out``; without it, existing streams are read to be believed.
 
     Returns:
         Counts per field and side (``astro_train_tokens`` …), facts ``streams`` in block order.
@@ -60,12 +68,14 @@ def build_token_blocks(
     Raises:
         EmptyCorpusError: no astro text is left on the train or on the test side.
     """
+    maker = _Maker(tokenizer, out, proofs or Proofs(out))
     streams: list[dict[str, Any]] = []
     with progress.task("tokenise", total=float(len(shards)), unit="months") as task:
         for shard in shards:
-            made = [_stream(shard, side, tokenizer, out) for side in SIDES]
+            made = maker.streams_of(shard)
             streams += [asdict(stream) for stream in made]
             task.advance(1, n_tokens=sum(stream.n_tokens for stream in made), month=shard.month)
+    maker.proofs.save()
     counts = _counts(streams, block_length)
     for side in SIDES:
         if not counts[f"astro_{side}_blocks"]:
@@ -86,7 +96,7 @@ def build_token_blocks(
             "block_length": block_length,
             "tokenizer": tokenizer.fingerprint,
             "n_vocab": tokenizer.n_vocab,
-            "median_tokens": _median_tokens(streams, out),
+            "median_tokens": maker.median_tokens(),
         },
     )
 
@@ -114,65 +124,77 @@ class _StreamEntry:
     files: dict[str, str]
 
 
-def _stream(shard: PaperShard, side: Side, tokenizer: Tokenizer, out: Path) -> _StreamEntry:
-    """Return the stream of one shard and side, made if it is not there or is damaged."""
-    made_from = [shard.content, side, tokenizer.fingerprint, TEXT_RULES]
-    name = f"{shard.field}-{shard.month}-{side}-{fingerprint.of_value(made_from)[:16]}"
-    folder = out / name
-    files = _intact_files(folder)
-    if files is None:
-        texts = read_texts([shard.path], side=side)["text"].to_list()
-        _write_stream(folder, tokenizer, texts)
-        files = _intact_files(folder)
-        assert files is not None, f"{folder} is not whole right after it was written"
-    offsets = np.load(folder / "offsets.npy", allow_pickle=False)
-    return _StreamEntry(
-        field=shard.field,
-        side=side,
-        month=shard.month,
-        name=name,
-        n_documents=len(offsets) - 1,
-        n_tokens=int(offsets[-1]),
-        sha256=files["tokens.npy"],
-        files={f"{name}/{file}": digest for file, digest in files.items()},
-    )
+class _Maker:
+    """Makes the streams of one tokenizer in one folder, and sums up what it saw."""
 
+    def __init__(self, tokenizer: Tokenizer, out: Path, proofs: Proofs) -> None:
+        out.mkdir(parents=True, exist_ok=True)
+        self.proofs = proofs
+        self._tokenizer, self._out = tokenizer, out
+        self._made_with = fingerprint.of_value([tokenizer.fingerprint, TEXT_RULES])
+        self._astro_lengths: list[NDArray[np.int64]] = []
+        self._earlier: dict[str, list[Path]] = {}
+        for folder in out.iterdir():
+            self._earlier.setdefault(folder.name.rpartition("-")[0], []).append(folder)
 
-def _write_stream(folder: Path, tokenizer: Tokenizer, texts: Sequence[str]) -> None:
-    """Write tokens.npy (1-D, uint16 or uint32 by vocabulary), offsets.npy (int64) and checksums."""
-    dtype = np.uint16 if tokenizer.n_vocab <= 1 << 16 else np.uint32
-    documents = [
-        [tokenizer.bos_id, *ids, tokenizer.eos_id] for ids in tokenizer.encode_batch(texts)
-    ]
-    lengths = [len(ids) for ids in documents]
-    tokens = np.fromiter(_chained(documents), dtype=dtype, count=sum(lengths))
-    with atomic.new_folder(folder) as temporary:
-        np.save(temporary / "tokens.npy", tokens, allow_pickle=False)
-        offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
-        np.save(temporary / "offsets.npy", offsets, allow_pickle=False)
-        sums = "".join(
-            f"{digest}  {file}\n" for file, digest in fingerprint.of_folder(temporary).items()
+    def streams_of(self, shard: PaperShard) -> list[_StreamEntry]:
+        """Return the two streams of a shard, made where they are not there or are damaged."""
+        named = {side: self._name(shard, side) for side in SIDES}
+        files = {side: self._intact(name) for side, name in named.items()}
+        missing = [side for side in SIDES if files[side] is None]
+        if missing:
+            papers = _read_papers(shard.path)
+            for side in missing:
+                self._write(named[side], papers.filter(pl.col("side") == side))
+                files[side] = self._intact(named[side])
+        return [self._entry(shard, side, named[side], files[side]) for side in SIDES]
+
+    def median_tokens(self) -> float:
+        """Return the median text tokens per astro abstract, [BOS] and [EOS] not counted."""
+        return float(np.median(np.concatenate(self._astro_lengths) - 2))
+
+    def _name(self, shard: PaperShard, side: Side) -> str:
+        """Return field, month, side, tokenizer, content; forerunners share all but the last."""
+        content = fingerprint.of_value([shard.content, side, self._made_with])
+        return f"{shard.field}-{shard.month}-{side}-{self._made_with[:8]}-{content[:16]}"
+
+    def _intact(self, name: str) -> dict[str, str] | None:
+        return stream_files.intact_files(self.proofs, self._out, name)
+
+    def _write(self, name: str, papers: pl.DataFrame) -> None:
+        forerunners = self._earlier.get(name.rpartition("-")[0], [])
+        newest_first = sorted(forerunners, key=lambda path: path.stat().st_mtime_ns, reverse=True)
+        stream_files.write_stream(
+            self._out / name,
+            self._tokenizer,
+            Texts(papers["abstract"].to_list(), papers["text_sha256"].to_list()),
+            stream_files.read_documents(newest_first),
         )
-        (temporary / "sha256sums").write_text(sums)
+
+    def _entry(
+        self, shard: PaperShard, side: Side, name: str, files: dict[str, str] | None
+    ) -> _StreamEntry:
+        assert files is not None, f"{name} is not whole right after it was written"
+        offsets = np.load(self._out / name / "offsets.npy", allow_pickle=False)
+        if shard.field == "astro":
+            self._astro_lengths.append(np.diff(offsets))
+        return _StreamEntry(
+            field=shard.field,
+            side=side,
+            month=shard.month,
+            name=name,
+            n_documents=len(offsets) - 1,
+            n_tokens=int(offsets[-1]),
+            sha256=files["tokens.npy"],
+            files={f"{name}/{file}": digest for file, digest in files.items()},
+        )
 
 
-def _chained(documents: Iterable[list[int]]) -> Iterable[int]:
-    for document in documents:
-        yield from document
-
-
-def _intact_files(folder: Path) -> dict[str, str] | None:
-    """Return file -> sha256 of a stream whose bytes match its own checksums, else None."""
-    sums = folder / "sha256sums"
-    if not sums.is_file():
-        return None
-    expected = {line[66:]: line[:64] for line in sums.read_text().splitlines()}
-    if set(expected) != {"tokens.npy", "offsets.npy"}:
-        return None
-    for file, digest in expected.items():
-        if not (folder / file).is_file() or fingerprint.of_file(folder / file) != digest:
-            return None
-    return expected
+def _read_papers(path: Path) -> pl.DataFrame:
+    """Return side, abstract and text_sha256 of the papers no rule excludes, in id order."""
+    columns = ["id", "side", "abstract", "text_sha256"]
+    papers = pl.read_parquet(path, columns=[*columns, "excluded_because"])
+    return papers.filter(pl.col("excluded_because").is_null()).sort("id")
 
 
 def _counts(streams: Sequence[Mapping[str, Any]], block_length: int) -> dict[str, int]:
@@ -187,13 +209,3 @@ def _counts(streams: Sequence[Mapping[str, Any]], block_length: int) -> dict[str
             counts[f"{field}_{side}_blocks"] = n_tokens // block_length
             counts[f"{field}_{side}_tail_tokens"] = n_tokens % block_length
     return counts
-
-
-def _median_tokens(streams: Sequence[Mapping[str, Any]], folder: Path) -> float:
-    """Return the median text tokens per astro abstract, [BOS] and [EOS] not counted."""
-    lengths = [
-        np.diff(np.load(folder / s["name"] / "offsets.npy", allow_pickle=False)) - 2
-        for s in streams
-        if s["field"] == "astro"
-    ]
-    return float(np.median(np.concatenate(lengths)))

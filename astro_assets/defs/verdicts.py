@@ -139,9 +139,14 @@ def _papers_add_up(manifest: Manifest, store: Store) -> Verdict:
     del store
     counts = manifest.counts
     excluded = sum(count for name, count in counts.items() if name.startswith("excluded_"))
+    came_in = counts["n_snapshot_rows"] + counts["n_window_records"]
+    elsewhere = counts["n_other_table"] + counts["not_primary"] + counts["n_general_left_out"]
+    dropped = sum(count for name, count in counts.items() if name.startswith("dropped_"))
     return Verdict(
-        counts["n_rows"] == counts["papers"] + excluded,
-        f"{counts['n_rows']:,} rows = {counts['papers']:,} papers + {excluded:,} excluded.",
+        counts["n_rows"] == counts["papers"] + excluded
+        and came_in == counts["n_rows"] + elsewhere + dropped,
+        f"{came_in:,} records in = {counts['n_rows']:,} rows + {elsewhere:,} elsewhere + "
+        f"{dropped:,} dropped; rows = {counts['papers']:,} papers + {excluded:,} excluded.",
     )
 
 
@@ -244,6 +249,8 @@ def _guarded(asset: str) -> Check:
     return Check(asset, "checksums", True, "Every file has the bytes it was made with.", _checksums)
 
 
+_ADD_UP = "Records in = rows + elsewhere + dropped; rows = papers + excluded."
+
 CHECKS: tuple[Check, ...] = (
     _guarded("arxiv_snapshot"),
     Check("arxiv_snapshot", "readable", True, "At most 1 % of the lines are broken.", _readable),
@@ -252,7 +259,7 @@ CHECKS: tuple[Check, ...] = (
     _guarded("snapshot_papers"),
     Check("snapshot_papers", "in_is_out", True, "Records in = papers + dropped.", _in_is_out),
     _guarded("astro_ph_papers"),
-    Check("astro_ph_papers", "papers_add_up", True, "Rows = papers + excluded.", _papers_add_up),
+    Check("astro_ph_papers", "papers_add_up", True, _ADD_UP, _papers_add_up),
     Check(
         "astro_ph_papers",
         "text_vintage",
@@ -268,7 +275,7 @@ CHECKS: tuple[Check, ...] = (
         _updates_through,
     ),
     _guarded("general_papers"),
-    Check("general_papers", "papers_add_up", True, "Rows = papers + excluded.", _papers_add_up),
+    Check("general_papers", "papers_add_up", True, _ADD_UP, _papers_add_up),
     Check(
         "general_papers",
         "data_tests",

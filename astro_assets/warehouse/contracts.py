@@ -110,5 +110,15 @@ SNAPSHOT_PAPERS = Contract(
     _PAPER_COLUMNS,
 )
 
-CONTRACTS = {c.name: c for c in (SNAPSHOT_PAPERS, ASTRO_PH_PAPERS, GENERAL_PAPERS)}
+_KEY_COLUMNS = (
+    "id", "submitted_at", "submission_month", "latest_version", "update_date", "is_astro",
+    "is_primary", "text_sha256", "side", "excluded_because", "row_sha256",
+)  # fmt: skip
+SNAPSHOT_KEYS = Contract(
+    "snapshot_keys",
+    "The columns of snapshot_papers that later releases judge its papers by.",
+    tuple({column.name: column for column in _PAPER_COLUMNS}[name] for name in _KEY_COLUMNS),
+)
+
+CONTRACTS = {c.name: c for c in (SNAPSHOT_PAPERS, SNAPSHOT_KEYS, ASTRO_PH_PAPERS, GENERAL_PAPERS)}
 """Contract by table name."""

@@ -17,7 +17,7 @@ TABLES: Mapping[TableName, str] = {"astro_ph_papers": "astro", "general_papers":
 REASONS = ("withdrawn", "empty_abstract", "copy_of_test", "duplicate_text")
 """Values of ``excluded_because``, in the order of their test."""
 
-DROPS = ("superseded", "no_category", "no_month")
+DROPS = ("superseded", "deleted", "no_category", "no_month")
 """Outcomes of records that are no paper of any table."""
 
 

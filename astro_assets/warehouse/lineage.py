@@ -12,11 +12,11 @@ from sqlglot import exp, parse_one
 from sqlglot.lineage import lineage
 
 from astro_assets.ingest.records import RECORD_SCHEMA
-from astro_assets.warehouse.contracts import CONTRACTS, SNAPSHOT_PAPERS
+from astro_assets.warehouse.contracts import CONTRACTS, SNAPSHOT_KEYS, SNAPSHOT_PAPERS
 from astro_assets.warehouse.sql import Project, source_name
 
 SourceColumn = tuple[str, str]
-"""Source (``records`` or ``snapshot_rows``) and its column."""
+"""Source (``records``, ``snapshot_rows`` or ``snapshot_keys``) and its column."""
 
 _DIALECT = "duckdb"
 
@@ -50,5 +50,8 @@ def _sources_of(
 
 def _source_schema() -> dict[str, dict[str, str]]:
     records = {name: "VARCHAR" for name in [*RECORD_SCHEMA.names, "ordinal"]}
-    snapshot = {column.name: column.type for column in SNAPSHOT_PAPERS.columns}
-    return {source_name("records"): records, source_name("snapshot_rows"): snapshot}
+    kept = {"snapshot_rows": SNAPSHOT_PAPERS, "snapshot_keys": SNAPSHOT_KEYS}
+    return {
+        source_name("records"): records,
+        **{source_name(n): {c.name: c.type for c in of.columns} for n, of in kept.items()},
+    }

@@ -1,37 +1,36 @@
 """The two builds: all papers of a snapshot, and one table of a release.
 
 Both run the same SQL models. A snapshot's papers are the release that has no end and no windows; a
-release reads them back as key columns, adds the windows' records, judges every paper anew, and
+release reads their key columns back, adds the windows' records, judges every paper anew, and
 fetches and writes full rows only for months whose content is not on disk yet.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import duckdb
 import pyarrow as pa
 
-from astro_assets.artifacts import fingerprint
 from astro_assets.artifacts.manifest import Built
+from astro_assets.artifacts.proofs import Proofs
 from astro_assets.errors import BadSettingError, EmptyCorpusError
-from astro_assets.ingest.records import RECORD_SCHEMA
 from astro_assets.months import Month
 from astro_assets.progress import Progress
-from astro_assets.warehouse import counts, shards
-from astro_assets.warehouse.contracts import CONTRACTS, SNAPSHOT_PAPERS
+from astro_assets.warehouse import counts
+from astro_assets.warehouse.contracts import SNAPSHOT_KEYS
 from astro_assets.warehouse.counts import TABLES, TableName
+from astro_assets.warehouse.record_stream import RecordStream
 from astro_assets.warehouse.runner import Runner, open_runner
-from astro_assets.warehouse.shards import Shard
 from astro_assets.warehouse.sides import TEST_SHARE, threshold
-from astro_assets.warehouse.sql import load_project, quoted
+from astro_assets.warehouse.snapshot_papers import KEYS_FILE, SnapshotPapers, write_keys
+from astro_assets.warehouse.sql import load_project
+from astro_assets.warehouse.table_writer import TableWriter
 
 _NO_END = "9999-12"
-_ROWS_AT_ONCE = 30_000
 
 
 @dataclass(frozen=True)
@@ -63,16 +62,18 @@ def build_snapshot_papers(
     general_share: float,
     salt: str,
     progress: Progress,
+    proofs: Proofs | None = None,
 ) -> Built:
     """Read raw records once into month shards ``astro/…`` and ``general/…`` below ``out``.
 
-    ``side`` and ``excluded_because`` are as of the snapshot's vintage; a release judges anew.
+    Beside them lies one file of all key columns, which is what a release opens. ``side`` and
+    ``excluded_because`` are as of the snapshot's vintage; a release judges anew.
 
     Raises:
         EmptyCorpusError: no record has an astro-ph category.
     """
     rules = Rules(salt, general_share)
-    with _judged(batches, [], release=_NO_END, rules=rules, out=out) as (runner, n_records):
+    with _judged(batches, None, release=_NO_END, rules=rules, out=out) as (runner, n_records):
         outcomes = counts.read_outcomes(runner)
         counts.check_balance(n_records, outcomes)
         if not outcomes["astro"]:
@@ -81,40 +82,47 @@ def build_snapshot_papers(
                 expected="a snapshot of arXiv's metadata, with categories like astro-ph.GA.",
                 do="Check ASTRO_SNAPSHOT.",
             )
+        writer = TableWriter(runner, None, out, proofs or Proofs(out), progress)
         made = [
             shard
             for table, folder in TABLES.items()
-            for shard in _write(runner, table, out, prefix=f"{folder}/", progress=progress)
+            for shard in writer.write(table, prefix=f"{folder}/")
         ]
-        judged = counts.read_judgements(runner)
-    return _built(made, out, counts.snapshot_counts(outcomes, judged))
+        runner.build(SNAPSHOT_KEYS.name)
+        keys = runner.stream(f"select * from {SNAPSHOT_KEYS.name} order by submission_month, id")
+        write_keys(out / KEYS_FILE, keys, SNAPSHOT_KEYS.arrow_schema)
+        counted = counts.snapshot_counts(outcomes, counts.read_judgements(runner))
+        return writer.built(made, counted, KEYS_FILE)
 
 
 def build_release_table(
     table: TableName,
-    snapshot_shards: Sequence[Path],
+    snapshot: SnapshotPapers,
     windows: Sequence[Iterable[pa.RecordBatch]],
     *,
     release: Month,
     out: Path,
     rules: Rules,
     progress: Progress,
+    proofs: Proofs | None = None,
 ) -> Built:
-    """Make one table of a release from the snapshot's shards (of both tables) and the windows.
+    """Make one table of a release from the snapshot's papers (of both tables) and the windows.
 
     ``windows`` are in the order they were harvested. Shards that are in ``out`` already, whole and
-    with the content asked for, are left as they are.
+    with the content asked for, are left as they are; with ``proofs`` of ``out`` they are not read
+    to be believed. ``rules`` have the snapshot's salt and share.
 
     Raises:
         EmptyCorpusError: the astro table would hold no usable paper.
+        DamagedArtifactError: a file of the snapshot's papers that is needed was damaged.
     """
     records = (batch for window in windows for batch in window)
-    with _judged(records, snapshot_shards, release=str(release), rules=rules, out=out) as (
+    with _judged(records, snapshot, release=str(release), rules=rules, out=out) as (
         runner,
         n_window_records,
     ):
         outcomes = counts.read_outcomes(runner)
-        n_snapshot_rows = runner.rows("select count(*) as n from stg_snapshot")[0]["n"]
+        n_snapshot_rows = runner.rows("select count(*) as n from stg_snapshot_keys")[0]["n"]
         counts.check_balance(n_window_records + n_snapshot_rows, outcomes)
         judged = counts.read_judgements(runner)
         counted = counts.release_counts(table, outcomes, judged)
@@ -123,45 +131,21 @@ def build_release_table(
                 f"Release {release} holds no usable astro-ph paper: {counts.told(counted)}.",
                 do="Choose a later release, another snapshot or ASTRO_CATEGORY_RULE=any.",
             )
-        made = _write(runner, table, out, prefix="", progress=progress)
-    counted |= {"n_snapshot_rows": n_snapshot_rows, "n_window_records": n_window_records}
-    return _built(made, out, counted, n_windows=len(windows))
-
-
-class _RecordStream:
-    """Raw batches on their way into DuckDB: numbered, counted, and their error remembered."""
-
-    def __init__(self, batches: Iterable[pa.RecordBatch]) -> None:
-        self._batches = batches
-        self.n_records = 0
-        self.error: BaseException | None = None
-
-    def reader(self) -> pa.RecordBatchReader:
-        """Return a reader that adds the column ``ordinal``, the record's place in the stream."""
-        schema = RECORD_SCHEMA.append(pa.field("ordinal", pa.int64()))
-        return pa.RecordBatchReader.from_batches(schema, self._numbered(schema))
-
-    def _numbered(self, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
-        try:
-            for batch in self._batches:
-                ordinals = pa.array(range(self.n_records, self.n_records + batch.num_rows))
-                self.n_records += batch.num_rows
-                yield pa.RecordBatch.from_arrays([*batch.columns, ordinals], schema=schema)
-        except BaseException as error:
-            self.error = error
-            raise
+        counted |= {"n_snapshot_rows": n_snapshot_rows, "n_window_records": n_window_records}
+        writer = TableWriter(runner, snapshot, out, proofs or Proofs(out), progress)
+        return writer.built(writer.write(table), counted, n_windows=len(windows))
 
 
 @contextmanager
 def _judged(
     batches: Iterable[pa.RecordBatch],
-    snapshot_shards: Sequence[Path],
+    snapshot: SnapshotPapers | None,
     *,
     release: str,
     rules: Rules,
     out: Path,
 ) -> Iterator[tuple[Runner, int]]:
-    """Run the models up to the marts; yield the runner and the number of raw records read."""
+    """Judge every paper; yield the runner and the number of raw records read."""
     out.mkdir(parents=True, exist_ok=True)
     parameters = {
         "release": release,
@@ -170,74 +154,16 @@ def _judged(
         "general_below": threshold(rules.general_share),
         "test_below": threshold(TEST_SHARE),
     }
-    stream = _RecordStream(batches)
+    stream = RecordStream(batches)
     with open_runner(load_project(), parameters=parameters, scratch_folder=out) as runner:
         runner.add_source("records", stream.reader())
-        runner.add_shards("source_snapshot_rows", snapshot_shards, SNAPSHOT_PAPERS)
+        keys = [snapshot.keys()] if snapshot else []
+        runner.add_shards("source_snapshot_keys", keys, SNAPSHOT_KEYS)
         try:
-            runner.build("month_contents", *TABLES)
+            runner.build("month_contents")
         except duckdb.Error:
             # DuckDB turns what the reader raised into text; the person needs the named error.
             if stream.error is not None:
                 raise stream.error from None
             raise
         yield runner, stream.n_records
-
-
-def _write(
-    runner: Runner, table: TableName, out: Path, *, prefix: str, progress: Progress
-) -> list[Shard]:
-    """Write the months of a table that are not on disk; return all its shards by month."""
-    contents = runner.rows(
-        "select submission_month as month, content, n_papers, n_rows from month_contents "
-        "where table_name = $table_name order by month",
-        table_name=TABLES[table],
-    )
-    made = [
-        Shard(table=TABLES[table], file=prefix + shards.file_name(c["month"], c["content"]), **c)
-        for c in contents
-    ]
-    missing = [s for s in made if not shards.is_good(out / s.file, s.content)]
-    n_rows = sum(s.n_rows for s in missing)
-    with progress.task(f"write {table}", total=n_rows, unit="papers") as task:
-        for group in _groups(missing):
-            files = {s.month: s.file for s in group}
-            for month, rows in _rows_of(runner, table, sorted(files)):
-                shards.write_shard(out / files[month], rows)
-                task.advance(rows.num_rows, month=month)
-    return made
-
-
-def _groups(missing: Sequence[Shard]) -> Iterator[list[Shard]]:
-    """Cut months into runs of about _ROWS_AT_ONCE rows: what is sorted with its text in memory."""
-    group: list[Shard] = []
-    for shard in missing:
-        if group and sum(s.n_rows for s in group) + shard.n_rows > _ROWS_AT_ONCE:
-            yield group
-            group = []
-        group.append(shard)
-    if group:
-        yield group
-
-
-def _rows_of(
-    runner: Runner, table: TableName, months: Sequence[str]
-) -> Iterator[tuple[str, pa.Table]]:
-    reader = runner.stream(
-        f"select * from {quoted(table)} where submission_month between $first and $last "
-        "and submission_month in (select unnest($months)) order by submission_month, id",
-        first=months[0],
-        last=months[-1],
-        months=list(months),
-    )
-    return shards.by_month(reader, CONTRACTS[table])
-
-
-def _built(made: Sequence[Shard], out: Path, counted: Mapping[str, int], **facts: Any) -> Built:
-    return Built(
-        fingerprint=fingerprint.of_value(shards.fingerprint_lines(made)),
-        path=out,
-        counts=dict(counted),
-        files={shard.file: fingerprint.of_file(out / shard.file) for shard in made},
-        facts={"shards": [shard.as_fact() for shard in made], **facts},
-    )

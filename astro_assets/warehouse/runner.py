@@ -14,7 +14,7 @@ import pyarrow as pa
 from astro_assets.warehouse.contracts import Contract
 from astro_assets.warehouse.sql import Model, Project, literal, quoted, source_name
 
-MEMORY_LIMIT = "400MB"
+MEMORY_LIMIT = "256MB"
 """What DuckDB may hold before it spills to disk; the process is larger by Python and Arrow."""
 
 _ROWS_PER_BATCH = 10_000
@@ -45,12 +45,17 @@ class Runner:
         self._connection.register(source_name(name), batches)
 
     def add_shards(self, relation: str, paths: Sequence[Path], contract: Contract) -> None:
-        """Register Parquet files as a relation (no files: an empty table of the contract)."""
+        """Register Parquet files as a relation (no files: an empty table of the contract).
+
+        Files registered before under the same name are replaced, also for views made of them.
+        """
         if paths:
             files = [str(path) for path in paths]
-            self._connection.read_parquet(files).create_view(relation)
+            self._connection.read_parquet(files).create_view(relation, replace=True)
         else:
-            self._connection.register(relation, contract.arrow_schema.empty_table())
+            nothing = f"empty_{relation}"
+            self._connection.register(nothing, contract.arrow_schema.empty_table())
+            self._connection.table(nothing).create_view(relation, replace=True)
 
     def build(self, *names: str) -> None:
         """Make the named models and all they need."""
@@ -122,6 +127,8 @@ def open_runner(
         )
         try:
             connection.execute("set TimeZone = 'UTC'")
+            # Ours is shown by whoever runs this; DuckDB's own would be written across it.
+            connection.execute("set enable_progress_bar = false")
             yield Runner(connection, project, parameters or {}, folder)
         finally:
             connection.close()

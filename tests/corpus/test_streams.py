@@ -1,14 +1,17 @@
+import hashlib
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import polars as pl
 import pytest
 
 from astro_assets.artifacts import fingerprint
+from astro_assets.artifacts.proofs import Proofs
 from astro_assets.corpus.streams import PaperShard, build_token_blocks, open_blocks
 from astro_assets.corpus.tokenizer import Tokenizer
 from astro_assets.errors import EmptyCorpusError
 from astro_assets.progress import NO_PROGRESS
-from tests.corpus.test_texts import shard
 
 ROWS = [
     ("1", "We present a survey of galaxies.", "train", None),
@@ -21,14 +24,28 @@ ROWS = [
 def paper_shard(
     folder: Path, month: str = "2020-01", rows=ROWS, field: str = "astro"
 ) -> PaperShard:
-    path = shard(folder / f"{field}-{month}.parquet", rows)
+    path = folder / f"{field}-{month}.parquet"
+    columns = ("id", "abstract", "side", "excluded_because")
+    pl.DataFrame(
+        {name: [row[n] for row in rows] for n, name in enumerate(columns)}
+        | {"text_sha256": [hashlib.sha256(row[1].encode()).hexdigest() for row in rows]}
+    ).write_parquet(path)
     return PaperShard(field, month, path, fingerprint.of_file(path))
 
 
 def build(shards, tokenizer, out, block_length=8):
     return build_token_blocks(
-        shards, tokenizer, out, block_length=block_length, progress=NO_PROGRESS
+        shards,
+        tokenizer,
+        out,
+        block_length=block_length,
+        progress=NO_PROGRESS,
+        proofs=proofs_of(out),
     )
+
+
+def proofs_of(out: Path) -> Proofs:
+    return Proofs(out, out.with_name(f"{out.name}.json"))
 
 
 def test_blocks_equal_the_common_recipe(tiny_base: Path, tmp_path: Path):
@@ -92,3 +109,93 @@ def test_median_counts_text_tokens_only(tiny_base: Path, tmp_path: Path):
     built = build([paper_shard(tmp_path)], tokenizer, tmp_path / "tokens")
     lengths = [len(ids) for ids in tokenizer.encode_batch([ROWS[i][1] for i in (0, 1, 3)])]
     assert built.facts["median_tokens"] == float(np.median(lengths))
+
+
+class Counting:
+    """A tokenizer's library half that remembers what it was given."""
+
+    def __init__(self, fast) -> None:
+        self.fast, self.texts = fast, []
+
+    def encode_batch_fast(self, texts, add_special_tokens):
+        self.texts += texts
+        return self.fast.encode_batch_fast(texts, add_special_tokens=add_special_tokens)
+
+
+def counting(tokenizer: Tokenizer) -> Tokenizer:
+    return replace(tokenizer, fast=Counting(tokenizer.fast))
+
+
+EDITED = [
+    ("0", "A new paper came first.", "train", None),
+    ROWS[0],
+    ("2", "The star formation rate is low.", "train", None),
+    ("3", "It came back.", "train", None),
+    ROWS[3],
+]
+
+
+def test_of_a_month_that_changed_only_new_texts_are_tokenised(tiny_base: Path, tmp_path: Path):
+    tokenizer = counting(Tokenizer.load(tiny_base))
+    build([paper_shard(tmp_path)], tokenizer, tmp_path / "tokens")
+    tokenizer.fast.texts.clear()
+    build([paper_shard(tmp_path, rows=EDITED)], tokenizer, tmp_path / "tokens")
+    assert tokenizer.fast.texts == [EDITED[n][1] for n in (0, 2, 3)]
+
+
+def test_copied_documents_give_the_bytes_of_a_fresh_folder(tiny_base: Path, tmp_path: Path):
+    tokenizer = Tokenizer.load(tiny_base)
+    build([paper_shard(tmp_path)], tokenizer, tmp_path / "tokens")
+    edited = paper_shard(tmp_path, rows=EDITED)
+    copied = build([edited], tokenizer, tmp_path / "tokens")
+    fresh = build([edited], tokenizer, tmp_path / "fresh")
+    assert copied.files == fresh.files and copied.fingerprint == fresh.fingerprint
+    for name, digest in fresh.files.items():
+        assert fingerprint.of_file(tmp_path / "tokens" / name) == digest
+
+
+def test_another_tokenizer_copies_nothing(tiny_base: Path, tmp_path: Path):
+    tokenizer = Tokenizer.load(tiny_base)
+    build([paper_shard(tmp_path)], tokenizer, tmp_path / "tokens")
+    other = counting(replace(tokenizer, fingerprint="other"))
+    build([paper_shard(tmp_path)], other, tmp_path / "tokens")
+    assert len(other.fast.texts) == 3
+
+
+def rot(built, file: str) -> None:
+    """Change a byte and have the note say that this is how it was: only reading can tell."""
+    path = built.path / next(name for name in built.files if name.endswith(file))
+    good = fingerprint.of_file(path)
+    data = path.read_bytes()
+    path.write_bytes(data[:-1] + bytes([data[-1] ^ 1]))
+    proofs = proofs_of(built.path)
+    bad = proofs.prove(path.relative_to(built.path).as_posix())
+    proofs.save()
+    note = built.path.with_name(f"{built.path.name}.json")
+    note.write_text(note.read_text().replace(bad, good))
+
+
+@pytest.mark.parametrize("file", ["tokens.npy", "offsets.npy", "texts.npy"])
+def test_what_rotted_is_not_copied_into_another_stream(tiny_base: Path, tmp_path: Path, file: str):
+    tokenizer = Tokenizer.load(tiny_base)
+    rot(build([paper_shard(tmp_path)], tokenizer, tmp_path / "tokens"), file)
+    edited = paper_shard(tmp_path, rows=EDITED)
+    after = build([edited], tokenizer, tmp_path / "tokens")
+    assert after.files == build([edited], tokenizer, tmp_path / "fresh").files
+
+
+def test_a_rotten_stream_is_made_again_once_its_folder_is_doubted(tiny_base: Path, tmp_path: Path):
+    tokenizer = Tokenizer.load(tiny_base)
+    built = build([paper_shard(tmp_path)], tokenizer, tmp_path / "tokens")
+    rot(built, "tokens.npy")
+
+    def bytes_are_right() -> bool:
+        return all(fingerprint.of_file(built.path / n) == d for n, d in built.files.items())
+
+    build([paper_shard(tmp_path)], tokenizer, tmp_path / "tokens")
+    assert not bytes_are_right(), "taken as proven; the checksums check reads it"
+    proofs = proofs_of(built.path)
+    proofs.doubt()
+    proofs.save()
+    build([paper_shard(tmp_path)], tokenizer, tmp_path / "tokens")
+    assert bytes_are_right()

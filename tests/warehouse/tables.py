@@ -11,7 +11,7 @@ import polars as pl
 import pyarrow as pa
 
 from astro_assets.artifacts.manifest import Built
-from astro_assets.ingest.records import decode_line, to_batch
+from astro_assets.ingest.records import Record, decode_line, to_batch
 from astro_assets.months import Month
 from astro_assets.progress import NO_PROGRESS
 from astro_assets.warehouse.papers import (
@@ -22,13 +22,17 @@ from astro_assets.warehouse.papers import (
 )
 from astro_assets.warehouse.shards import read_table
 from astro_assets.warehouse.sides import side_of
+from astro_assets.warehouse.snapshot_papers import SnapshotPapers
 
 SALT = "pepper"
 
 
-def batch(records: Iterable[dict[str, Any]]) -> pa.RecordBatch:
+def batch(records: Iterable[dict[str, Any] | Record]) -> pa.RecordBatch:
     """Return records (tests.builders.record, maybe with a datestamp) as ingest would."""
-    decoded = [decode_line(json.dumps(record).encode()) for record in records]
+    decoded = [
+        record if isinstance(record, Record) else decode_line(json.dumps(record).encode())
+        for record in records
+    ]
     return to_batch([record for record in decoded if record is not None])
 
 
@@ -46,12 +50,17 @@ def shard_paths(built: Built, table: str | None = None) -> list[Path]:
     ]
 
 
+def papers_of(built: Built) -> SnapshotPapers:
+    """Return a built snapshot as releases read it."""
+    return SnapshotPapers(built.path, built.facts["shards"], built.files)
+
+
 def release(
     out: Path,
     records: Iterable[dict[str, Any]],
     *,
     table: TableName = "astro_ph_papers",
-    windows: Sequence[Sequence[dict[str, Any]]] = (),
+    windows: Sequence[Sequence[dict[str, Any] | Record]] = (),
     month: str = "2023-07",
     share: float = 1.0,
     rule: str = "any",
@@ -59,7 +68,7 @@ def release(
     """Build a snapshot below ``out`` and one release table from it."""
     return build_release_table(
         table,
-        shard_paths(snapshot(out / "snapshot", records, share)),
+        papers_of(snapshot(out / "snapshot", records, share)),
         [[batch(window)] for window in windows],
         release=Month.parse(month),
         out=out / "release",

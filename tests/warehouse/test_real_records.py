@@ -11,7 +11,7 @@ from astro_assets.months import Month
 from astro_assets.progress import NO_PROGRESS
 from astro_assets.warehouse.papers import Rules, build_release_table, build_snapshot_papers
 from astro_assets.warehouse.quality import run_data_tests
-from tests.warehouse.tables import SALT, rows, shard_paths
+from tests.warehouse.tables import SALT, papers_of, rows, shard_paths
 
 pytestmark = pytest.mark.slow
 
@@ -40,7 +40,7 @@ def test_the_newest_release_accounts_for_every_paper(
 ) -> None:
     built = build_release_table(
         "astro_ph_papers",
-        shard_paths(sample),
+        papers_of(sample),
         [],
         release=Month(2026, 6),
         out=tmp_path,

@@ -8,7 +8,9 @@ import pytest
 from astro_assets.artifacts import fingerprint
 from astro_assets.errors import BadSettingError, BadSnapshotError, EmptyCorpusError
 from astro_assets.progress import NO_PROGRESS
+from astro_assets.warehouse import table_writer
 from astro_assets.warehouse.papers import build_snapshot_papers
+from astro_assets.warehouse.snapshot_papers import KEYS_FILE
 from tests.builders import record
 from tests.warehouse.tables import SALT, batch, ids_on, rows, shard_paths, snapshot
 
@@ -36,12 +38,12 @@ def test_records_go_to_their_table_and_month(tmp_path: Path) -> None:
         "n_general_kept": 1,
         "n_general_left_out": 0,
         "dropped_superseded": 0,
+        "dropped_deleted": 0,
         "dropped_no_category": 0,
         "dropped_no_month": 0,
     }
-    assert built.files == {
-        s["file"]: fingerprint.of_file(built.path / s["file"]) for s in built.facts["shards"]
-    }
+    files = [s["file"] for s in built.facts["shards"]] + [KEYS_FILE]
+    assert built.files == {file: fingerprint.of_file(built.path / file) for file in files}
 
 
 def test_a_row_holds_what_arxiv_says(tmp_path: Path) -> None:
@@ -119,6 +121,18 @@ def test_batching_does_not_matter(tmp_path: Path) -> None:
         progress=NO_PROGRESS,
     )
     assert whole.files == single.files
+
+
+def test_how_many_months_are_written_at_once_does_not_matter(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ids = [f"23{month:02d}.{n:05d}" for month in (1, 2, 3, 5) for n in range(1, 6)]
+    records = [record(i, versions=None, abstract=f"about {i}") for i in ids]
+    whole = snapshot(tmp_path / "a", records)
+    for most in (1, 7, 10):
+        monkeypatch.setattr(table_writer, "_ROWS_AT_ONCE", most)
+        monkeypatch.setattr(table_writer, "_LINES_AT_ONCE", most)
+        assert snapshot(tmp_path / str(most), records).files == whole.files
 
 
 def test_the_snapshot_is_judged_as_a_release_without_end(tmp_path: Path) -> None:

@@ -82,7 +82,7 @@ def test_the_bundled_models_and_data_tests_load() -> None:
     assert {"astro_ph_papers", "general_papers", "month_contents"} <= project.models.keys()
     assert [m.name for m in project.order("record_outcomes")] == [
         "stg_records",
-        "stg_snapshot",
+        "stg_snapshot_keys",
         "record_outcomes",
     ]
     assert {t.name for t in load_data_tests(project)} >= {"unique_ids", "texts_on_one_side"}

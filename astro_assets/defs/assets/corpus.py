@@ -42,5 +42,6 @@ def token_blocks(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
             workspace.home.tokens,
             block_length=block_length,
             progress=progress_of(context),
+            proofs=store.proofs(workspace.home.tokens),
         ),
     )

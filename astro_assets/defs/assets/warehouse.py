@@ -11,7 +11,6 @@ from astro_assets.artifacts.manifest import Built, Manifest
 from astro_assets.defs.adapter import keep, progress_of, result, unit, workspace_of
 from astro_assets.defs.metadata import column_lineage_of, column_schema
 from astro_assets.defs.resources import Workspace, snapshot_of
-from astro_assets.defs.verdicts import shard_paths
 from astro_assets.months import Month
 
 
@@ -23,22 +22,24 @@ def snapshot_papers(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
     from astro_assets.warehouse.sides import SPLIT_SALT, choose_general_share
 
     workspace, progress = workspace_of(context), progress_of(context)
-    snapshot = workspace.store.require("arxiv_snapshot", None)
+    store, folder = workspace.store, workspace.home.papers / "snapshot"
+    snapshot = store.require("arxiv_snapshot", None)
     share = choose_general_share(
         workspace.settings.general_share,
         n_records=snapshot.counts["n_records"],
-        previous=workspace.store.current("snapshot_papers", None),
+        previous=store.current("snapshot_papers", None),
     )
     return _table_result(
         context,
         [snapshot],
         {"general_share": share, "salt": SPLIT_SALT},
         lambda key: build_snapshot_papers(
-            read_batches(workspace.store.path_of(snapshot), progress=progress),
-            workspace.home.papers / "snapshot" / key,
+            read_batches(store.path_of(snapshot), progress=progress),
+            folder / key,
             general_share=share,
             salt=SPLIT_SALT,
             progress=progress,
+            proofs=store.proofs(folder / key),
         ),
     )
 
@@ -99,7 +100,11 @@ def general_papers(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
 
 
 SOURCES = (
-    {"snapshot_rows": "snapshot_papers", "records": "arxiv_updates"},
+    {
+        "snapshot_rows": "snapshot_papers",
+        "snapshot_keys": "snapshot_papers",
+        "records": "arxiv_updates",
+    },
     {"records": "arxiv_snapshot"},
 )
 """Source of the SQL project -> asset: for a release's tables, and for a snapshot's papers."""
@@ -114,20 +119,23 @@ def _release_table(
     context: dg.AssetExecutionContext, workspace: Workspace, papers: Manifest, updates: Manifest
 ) -> Built:
     from astro_assets.warehouse.papers import Rules, build_release_table
+    from astro_assets.warehouse.snapshot_papers import SnapshotPapers
 
     table = context.asset_key.to_user_string()
+    out = workspace.home.papers / table
     return build_release_table(
         table,
-        shard_paths(workspace.store, papers),
+        SnapshotPapers.of(workspace.store, papers),
         _windows(workspace, updates),
         release=Month.parse(context.partition_key),
-        out=workspace.home.papers / table,
+        out=out,
         rules=Rules(
             salt=papers.parameters["salt"],
             general_share=papers.parameters["general_share"],
             category_rule=workspace.settings.category_rule,
         ),
         progress=progress_of(context),
+        proofs=workspace.store.proofs(out),
     )
 
 

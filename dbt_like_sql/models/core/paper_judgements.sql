@@ -18,16 +18,16 @@ with papers as (
         is_astro,
         is_primary,
         is_withdrawn,
+        coalesce(known_side, if(
+            ('0x' || sha256($salt || chr(31) || id)[1:16])::ubigint::hugeint
+                < $test_below::hugeint,
+            'test', 'train'
+        )) as side,
         text_sha256,
         row_sha256,
         coalesce(
             submitted_at, timezone('UTC', strptime(submission_month || '-01', '%Y-%m-%d'))
-        ) as first_seen,
-        if(
-            ('0x' || sha256($salt || chr(31) || id)[1:16])::ubigint::hugeint
-                < $test_below::hugeint,
-            'test', 'train'
-        ) as side
+        ) as first_seen
     from {{ ref('record_outcomes') }}
     where outcome in ('astro', 'general', 'not_primary')
 ),
@@ -50,22 +50,34 @@ first_reasons as (
     left join test_texts on papers.text_sha256 = test_texts.text_sha256
 ),
 
-ranked as (
-    select
-        *,
-        row_number() over (
-            partition by reason is null, text_sha256 order by is_astro desc, first_seen, id
-        ) as copy_number
+-- few texts stand twice: to rank only those spares sorting all others
+repeated_texts as (
+    select text_sha256
     from first_reasons
+    where reason is null
+    group by text_sha256
+    having count(*) > 1
+),
+
+later_copies as (
+    select id
+    from first_reasons
+    semi join repeated_texts on repeated_texts.text_sha256 = first_reasons.text_sha256
+    where reason is null
+    qualify row_number() over (
+        partition by first_reasons.text_sha256 order by is_astro desc, first_seen, id
+    ) > 1
 )
 
 select
-    id,
+    first_reasons.id,
     ordinal,
     table_name,
     submission_month,
     is_primary,
     side,
-    coalesce(reason, if(copy_number > 1, 'duplicate_text', null)) as excluded_because,
+    coalesce(reason, if(later_copies.id is not null, 'duplicate_text', null)) as excluded_because,
+    text_sha256,
     row_sha256
-from ranked
+from first_reasons
+left join later_copies on later_copies.id = first_reasons.id

@@ -8,6 +8,8 @@
 --   still supersede an earlier one, but their text would fill the memory for nothing.
 --   A paper is withdrawn if its abstract or comments say so of the paper itself; gas that "is
 --   withdrawn from a disk", a withdrawn theorem or a paper once withdrawn from a journal is not.
+--   It is withdrawn as well if its latest version has source type I, whatever the text says.
+--   A record that says the paper was deleted has no fields but id and day of change.
 --   Kept as files, because nearly all text of a snapshot passes here and none is needed again before
 --   the shards are written. A folder per decade: one per year would make shards a little cheaper to
 --   collect, but DuckDB buffers a row group per folder and thread, and spends 400 MB on that.
@@ -34,16 +36,25 @@ with parsed as (
             when regexp_full_match(id, '[A-Za-z.-]+/\d{7}') then split_part(id, '/', 2)[1:4]
         end as id_yymm,
         nullif(len(versions), 0)::integer as n_versions,
-        list_max(
-            list_transform(versions, lambda v: try_cast(ltrim(v.version, 'v') as integer))
-        ) as latest_version,
-        try_cast(coalesce(datestamp, update_date) as date) as update_date
+        list_transform(
+            versions,
+            lambda v: {
+                'number': try_cast(ltrim(v.version, 'v') as integer),
+                'is_withdrawal': coalesce(v.source_type = 'I', false)
+            }
+        ) as numbered,
+        try_cast(coalesce(datestamp, update_date) as date) as update_date,
+        is_deleted
     from {{ source('records') }}
 ),
 
 dated as (
     select
         *,
+        list_max(list_transform(numbered, lambda v: v.number)) as latest_version,
+        -- of versions with numbers the highest, whatever order they are listed in
+        coalesce(list_max(list_filter(numbered, lambda v: v.number is not null)).is_withdrawal, false)
+            as ends_withdrawn,
         coalesce(
             strftime(submitted_at, '%Y-%m'),
             case
@@ -84,6 +95,8 @@ bounded as (
         is_astro,
         is_primary,
         is_kept,
+        is_deleted,
+        ends_withdrawn,
         -- every run of blanks and control characters but one plain space between words: matching
         -- those too would cost four times as much
         if(is_kept, trim(regexp_replace(
@@ -105,7 +118,8 @@ read as (
     select
         *,
         -- the plain test first: it spares nearly every abstract the patterns
-        if(contains(lower(text), 'withdrawn'), regexp_matches(
+        ends_withdrawn
+        or if(contains(lower(text), 'withdrawn'), regexp_matches(
             text,
             '(?i)\b(this|the|our|present|current)( \w+){0,2} '
             || '(paper|article|preprint|e-?print|manuscript|submission|work|note|text|letter|report'
@@ -153,6 +167,7 @@ select
     is_astro,
     is_primary,
     is_kept,
+    is_deleted,
     is_withdrawn,
     text_sha256,
     if(is_kept, sha256(

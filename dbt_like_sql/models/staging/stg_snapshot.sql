@@ -1,8 +1,8 @@
 -- grain: one row per paper of the snapshot, astro and general
 -- key: id
 -- kept: view
--- why: rows that were typed, sampled and hashed when the snapshot was read. Withdrawal is the first
---   reason a paper can be excluded for, so the reason tells it without reading any text.
+-- why: the full rows, fetched only for months whose shards are to be written; what was decided about
+--   them is read from stg_snapshot_keys.
 select
     -1::bigint as ordinal,
     id,
@@ -22,7 +22,6 @@ select
     update_date,
     is_astro,
     is_primary,
-    coalesce(excluded_because = 'withdrawn', false) as is_withdrawn,
     text_sha256,
     row_sha256
 from {{ source('snapshot_rows') }}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable
+from dataclasses import asdict
 from datetime import UTC, datetime
 from functools import wraps
 from typing import Annotated, Any
@@ -44,13 +45,14 @@ def _named_errors(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 Release = Annotated[str | None, typer.Option(help="Release month YYYY-MM; the newest that ended.")]
-Snapshot = Annotated[str | None, typer.Option(help="Snapshot file, or synthetic:N.")]
+Snapshot = Annotated[str | None, typer.Option(help="A file, kaggle, kaggle:N, oai or synthetic:N.")]
 RecipeName = Annotated[str | None, typer.Option("--recipe", help="Bundled recipe or a YAML path.")]
 Base = Annotated[str | None, typer.Option(help="scratch, a model folder, or a Hugging Face id.")]
 Select = Annotated[str | None, typer.Option(help="Only these assets, comma-separated.")]
 Force = Annotated[bool, typer.Option("--force", help="Make again what is unchanged.")]
 Rebase = Annotated[bool, typer.Option("--rebase", help="Bind the release to this snapshot.")]
 RebuildBase = Annotated[bool, typer.Option("--rebuild-base", help="Pretrain scratch again.")]
+ReleaseKey = Annotated[str, typer.Argument(help="Release month YYYY-MM.")]
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON object on stdout, nothing else.")]
 
 
@@ -101,11 +103,11 @@ def _run(release: str | None, flags: dict[str, Any], select: str | None, *, as_j
             ended = start(Request(release, chosen, flags), display, now=datetime.now(UTC))
     except AstroError as error:
         if as_json:
-            sys.stdout.write(json.dumps(outcome.empty(release, str(error))) + "\n")
+            _print_json(outcome.empty(release, str(error)))
         raise
     told = outcome.as_json(ended)
     if as_json:
-        sys.stdout.write(json.dumps(told, allow_nan=False) + "\n")
+        _print_json(told)
         for message in ended.errors:
             _ERR.print(f"failed {escape(message)}", highlight=False, soft_wrap=True)
     else:
@@ -131,6 +133,70 @@ def ui(
         say=lambda line: _OUT.print(line, highlight=False, soft_wrap=True),
     )
     raise typer.Exit(code)
+
+
+@app.command()
+@_named_errors
+def verify(
+    release: ReleaseKey,
+    from_papers: Annotated[
+        bool, typer.Option("--from-papers", help="Start from the kept papers, not the snapshot.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Rebuild a release aside and compare it with what is kept, byte for byte; 1 if it differs."""
+    from astro_assets.console import releases
+
+    found = releases.verify(load_settings(), release, _ERR, from_papers=from_papers)
+    if as_json:
+        _print_json(releases.verification_as_json(found))
+    else:
+        releases.show_verification(found, _OUT)
+    if not found.is_clean:
+        raise typer.Exit(1)
+
+
+@app.command()
+@_named_errors
+def diff(
+    before: ReleaseKey,
+    after: ReleaseKey,
+    limit: Annotated[int, typer.Option(min=0, help="Papers shown of each kind.")] = 20,
+    as_json: AsJson = False,
+) -> None:
+    """Compare two releases: papers added, revised, withdrawn, lost; tokens gained."""
+    from astro_assets.console import releases
+
+    found = releases.diff(load_settings(), before, after)
+    if as_json:
+        _print_json(asdict(found))
+    else:
+        releases.show_diff(found, _OUT, limit=limit)
+
+
+@app.command()
+@_named_errors
+def gc(
+    delete: Annotated[bool, typer.Option("--delete", help="Remove it, not only list it.")] = False,
+    forget: Annotated[
+        list[str] | None, typer.Option(help="Drop this release as well; repeatable.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """List what no kept release and no registered model needs; --delete removes it."""
+    from astro_assets.console import releases
+
+    found = releases.collect_garbage(
+        load_settings(), forget or [], _ERR, delete=delete, now=datetime.now(UTC)
+    )
+    if as_json:
+        _print_json(releases.garbage_as_json(found, deleted=delete))
+    else:
+        releases.show_garbage(found, _OUT, deleted=delete)
+
+
+def _print_json(told: dict[str, Any]) -> None:
+    sys.stdout.write(json.dumps(told, allow_nan=False) + "\n")
 
 
 @app.command()

@@ -5,6 +5,7 @@ import dagster as dg
 from astro_assets.defs.partitions import RELEASES
 
 RELEASE = "release"
+REFRESH = "refresh"
 
 release = dg.define_asset_job(
     RELEASE,
@@ -13,7 +14,7 @@ release = dg.define_asset_job(
     description="Everything for one release month, from the snapshot to the page.",
 )
 refresh = dg.define_asset_job(
-    "refresh",
+    REFRESH,
     selection=dg.AssetSelection.assets(
         "arxiv_updates", "astro_ph_papers", "general_papers", "token_blocks"
     ),

@@ -1,0 +1,21 @@
+"""Releases as versions: rebuild one and compare, compare two, drop what none of them names.
+
+::
+
+    manifests ──> origin ──> rebuild (in scratch) ──> verify
+        ├───────> diff     what one release holds and another does not
+        ├───────> kept ──> garbage    what no kept release and no registered model names
+        └───────> due      which months the monthly refresh has to ask for
+
+    origin    what a release was made from, as its manifests say
+    scratch   the folder a rebuild is made in, gone when it ends
+    rebuild   the release once more, with the parameters its manifests recorded
+    verify    rebuilt and kept files against the manifests, byte by byte
+    diff      papers added, revised, withdrawn, lost; tokens gained
+    kept      the closure over manifests: everything that must stay
+    places    the names of what we make, and where: nothing else is ever removed
+    garbage   what may go, and taking it away
+    due       months without token blocks
+
+What does not belong here: making a release (the stages do, each its part) and showing any of this.
+"""

@@ -1,0 +1,149 @@
+"""The names of what we make, and the folders we make it in. Nothing else is ever removed.
+
+Harvest windows are not among them: raw pages can never be had again. Neither are the ledger, the
+reports, Dagster's and MLflow's folders, and downloaded snapshots. A link is never followed.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from astro_assets.artifacts.home import Home
+from astro_assets.code_versions import CODE_VERSIONS
+
+_KEY = r"[0-9a-f]{16}"
+_MONTH = r"[0-9]{4}-[0-9]{2}"
+_SHARD = rf"{_MONTH}-{_KEY}\.parquet"
+# Field, month, side, tokenizer (not in the oldest homes), and then content.
+_STREAM = rf"(astro|general)-{_MONTH}-(train|test)-([0-9a-f]{{8}}-)?"
+_PROOFS = r"\.proofs\.json"
+_ASSETS = "|".join(CODE_VERSIONS)
+_RANDOM = r"[a-z0-9_]{8}"
+_NAME_CHARACTERS = 40
+"""What the atomic writes keep of a name in the name of the temporary file beside it."""
+
+
+@dataclass(frozen=True)
+class Place:
+    """One kind of thing we make, and where."""
+
+    kind: str
+    """As people read it: ``paper shards``."""
+    folder: str
+    """Relative to the home; ``*`` stands for any one folder."""
+    name: str
+    """Regular expression of the whole name."""
+    is_folder: bool = False
+    cut: str = ""
+    """Regular expression of the first 40 characters, where a name is longer than that."""
+
+
+PLACES = (
+    Place("manifests", "manifests/*", r"[0-9a-f]{64}\.json", cut=r"[0-9a-f]{40}"),
+    Place("paper shards", "papers/astro_ph_papers", _SHARD),
+    Place("paper shards", "papers/general_papers", _SHARD),
+    Place("papers of a snapshot", "papers/snapshot", _KEY, is_folder=True),
+    Place("paper shards", "papers/snapshot/*/astro", _SHARD),
+    Place("paper shards", "papers/snapshot/*/general", _SHARD),
+    Place("token streams", "tokens", _STREAM + _KEY, is_folder=True, cut=_STREAM + r"[0-9a-f]+"),
+    Place("adapters", "adapters", _KEY, is_folder=True),
+    Place(
+        "evaluations",
+        "evaluations",
+        rf"(perplexity|embeddings|similarity|completions|knowledge|decision)-{_KEY}",
+        is_folder=True,
+    ),
+    Place("bases", "bases", rf"scratch-{_KEY}", is_folder=True),
+    Place("downloaded models", "bases/downloaded/*", r"[0-9]+", is_folder=True),
+    Place("generated snapshots", "snapshots", rf"synthetic-[0-9]+-{_MONTH}\.zip"),
+)
+
+_BESIDE = (
+    Place("", "releases/*", rf"({_ASSETS})\.json"),
+    Place("", "reports", rf"({_MONTH}|index)\.html"),
+    Place("", "", r"warehouse\.duckdb"),
+    # DuckDB's spill folder, beside the shards it was to write.
+    Place("", "papers/*", rf"duckdb|{_PROOFS}"),
+    Place("", "papers/snapshot/*", rf"duckdb|{_PROOFS}|keys\.parquet"),
+    Place("", "tokens", _PROOFS),
+)
+"""Where else killed writes leave temporary siblings."""
+
+
+def entries_of(home: Home, place: Place) -> Iterator[Path]:
+    """Yield what lies in a place under a name of its kind; links are passed over."""
+    name = re.compile(place.name)
+    for folder in _folders(home.root, place.folder):
+        for entry in _scan(folder):
+            is_folder = entry.is_dir(follow_symlinks=False)
+            if is_folder == place.is_folder and name.fullmatch(entry.name) and _is_real(entry):
+                yield Path(entry.path)
+
+
+def temporaries(home: Home) -> Iterator[Path]:
+    """Yield the temporary siblings (``.name.xxxxxxxx``) that writes make and killed ones leave."""
+    for place in (*PLACES, *_BESIDE):
+        for folder in _folders(home.root, place.folder):
+            for entry in _scan(folder):
+                stem = _stem(entry.name)
+                if stem is not None and _is_real(entry) and _fits(place, stem):
+                    yield Path(entry.path)
+
+
+def links_in(home: Home) -> list[str]:
+    """Return our own folders that are links, relative to the home: nothing in them is touched."""
+    parts = {part for place in PLACES for part in _prefixes(place.folder) if "*" not in part}
+    return sorted(part for part in parts if (home.root / part).is_symlink())
+
+
+def _folders(root: Path, pattern: str) -> list[Path]:
+    """Return the folders a pattern names, none of them or their parents (below root) a link."""
+    found = [root]
+    for part in pattern.split("/") if pattern else []:
+        found = [
+            Path(entry.path)
+            for folder in found
+            for entry in _scan(folder)
+            if entry.is_dir(follow_symlinks=False)
+            and (part == entry.name or (part == "*" and not entry.name.startswith(".")))
+        ]
+    return found
+
+
+def _scan(folder: Path) -> list[os.DirEntry[str]]:
+    try:
+        with os.scandir(folder) as entries:
+            return sorted(entries, key=lambda entry: entry.name)
+    except FileNotFoundError:
+        return []
+
+
+def _is_real(entry: os.DirEntry[str]) -> bool:
+    return entry.is_dir(follow_symlinks=False) or entry.is_file(follow_symlinks=False)
+
+
+def _stem(name: str) -> str | None:
+    """Return the name a temporary sibling stands for.
+
+    >>> _stem(".2026-06.html.k3v_x0aa"), _stem("2026-06.html")
+    ('2026-06.html', None)
+    """
+    match = re.fullmatch(rf"\.(.+)\.{_RANDOM}", name)
+    return match[1] if match else None
+
+
+def _fits(place: Place, stem: str) -> bool:
+    """Tell whether a stem is a name of the place, or the beginning of one."""
+    if re.fullmatch(place.name, stem):
+        return True
+    is_cut = bool(place.cut) and len(stem) == _NAME_CHARACTERS
+    return is_cut and re.fullmatch(place.cut, stem) is not None
+
+
+def _prefixes(folder: str) -> list[str]:
+    parts = folder.split("/")
+    return ["/".join(parts[: n + 1]) for n in range(len(parts))]

@@ -5,18 +5,22 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
-PACKAGE := astro_assets tests
+PACKAGE := astro_assets tests bench
 
-.PHONY: demo test test-fast install check format lint types contracts ui clean
+.PHONY: demo test test-fast torture install check format lint types contracts ui clean
 
 demo: $(INSTALLED)
 	$(BIN)/astro-assets demo
 
 test: $(INSTALLED)
-	$(BIN)/pytest -n 2 -m "not gpu" --doctest-modules tests astro_assets
+	$(BIN)/pytest -n 2 -m "not gpu and not torture" --doctest-modules tests astro_assets
 
 test-fast: $(INSTALLED)
 	$(BIN)/pytest -n 2
+
+# Random faults and kills in full numbers; the suite runs a few of them.
+torture: $(INSTALLED)
+	$(BIN)/pytest -n 2 -m torture -rP
 
 install: $(INSTALLED)
 

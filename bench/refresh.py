@@ -4,7 +4,7 @@ Run ``python -m bench.refresh SNAPSHOT [--edited-months N]`` on a snapshot whose
 2026-06 (``synthetic:400000`` of the package's generator). One run measures both sides:
 
 - refresh: the snapshot without its newest month is held and release 2026-05 is made. Measured is
-  release 2026-06 from a month's OAI-PMH pages: parse, both tables, token streams.
+  release 2026-06 from a month's OAI-PMH pages: the window's rows, both tables, token streams.
 - rebuild: a fresh home reads a snapshot that holds all of it already. Measured is release 2026-06
   from nothing: the snapshot's papers, both tables, token streams.
 
@@ -36,7 +36,12 @@ from astro_assets.ingest.snapshot import read_batches
 from astro_assets.months import Month
 from astro_assets.progress import NO_PROGRESS
 from astro_assets.training.scratch_tokenizer import train_tokenizer
-from astro_assets.warehouse.papers import Rules, build_release_table, build_snapshot_papers
+from astro_assets.warehouse.papers import (
+    Rules,
+    build_release_table,
+    build_snapshot_papers,
+    build_window_rows,
+)
 from astro_assets.warehouse.snapshot_papers import SnapshotPapers
 from bench.month_of_changes import Changes, make_changes
 
@@ -83,8 +88,11 @@ def make_release(
     home: Home, release: Month, tokenizer: Tokenizer, pages: tuple[Path, ...] = ()
 ) -> None:
     """Make both tables and the streams of a release; ``pages`` are its one window."""
-    with home.stage("parse pages"):
-        batches = [to_batch(parse_page(page.read_bytes()).records) for page in pages]
+    rules, windows = Rules(SALT, SHARE), [home.root / "window.parquet"] if pages else []
+    for window in windows:
+        with home.stage("window"):
+            batches = (to_batch(parse_page(page.read_bytes()).records) for page in pages)
+            build_window_rows(batches, window, rules=rules, progress=NO_PROGRESS)
     assert home.snapshot is not None
     for name in TABLES.values():
         with home.stage(name):
@@ -93,10 +101,10 @@ def make_release(
                 SnapshotPapers(
                     home.snapshot.path, home.snapshot.facts["shards"], home.snapshot.files
                 ),
-                [batches] if pages else [],
+                windows,
                 release=release,
                 out=home.root / name,
-                rules=Rules(SALT, SHARE),
+                rules=rules,
                 progress=NO_PROGRESS,
                 proofs=home.proofs(name),
             )
@@ -138,7 +146,7 @@ def files_of(home: Home) -> dict[str, str]:
 def report(refresh: Home, rebuild: Home, before: set[str]) -> None:
     """Print CPU seconds by stage, what was shared and written, and whether the bytes are equal."""
     print(f"{'stage':16} {'rebuild':>8} {'refresh':>8}   CPU seconds")
-    for stage in ("parse pages", "snapshot papers", *TABLES.values(), "token streams"):
+    for stage in ("window", "snapshot papers", *TABLES.values(), "token streams"):
         pair = [home.cpu_seconds.get(stage, 0.0) for home in (rebuild, refresh)]
         print(f"{stage:16} {pair[0]:8.2f} {pair[1]:8.2f}")
     total = [sum(home.cpu_seconds.values()) for home in (rebuild, refresh)]

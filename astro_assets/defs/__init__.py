@@ -7,7 +7,8 @@
     resources.py   the workspace of a run (settings, store, lock) and who shows its progress
     adapter.py     one piece of domain work as one materialisation
     metadata.py    manifests as Dagster metadata
-    verdicts.py    the checks that guard each asset, as plain functions of the store
+    judges.py      what each check looks at, as plain functions of the store
+    verdicts.py    which checks guard each asset, and whether a failure blocks
     assets/        the fifteen assets, about fifteen lines each
     automation.py  the monthly schedule
     instance.py    the Dagster home: dagster.yaml, clean-up after killed runs

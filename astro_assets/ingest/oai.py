@@ -101,6 +101,15 @@ def held_harvest(folder: Path) -> Built | None:
     return built(journal) if journal.ending is not None and journal.is_whole() else None
 
 
+def harvest_fingerprint(folder: Path) -> str:
+    """Return the fingerprint of a harvest by its journal; its pages are not read.
+
+    Raises:
+        MissingArtifactError: it did not come to its end.
+    """
+    return built(_ended(folder)).fingerprint
+
+
 def read_window(folder: Path) -> Iterator[pa.RecordBatch]:
     """Yield the records of a harvest, one batch of RECORD_SCHEMA a page, in the order they came.
 
@@ -113,14 +122,19 @@ def read_window(folder: Path) -> Iterator[pa.RecordBatch]:
 
 def read_records(folder: Path) -> Iterator[list[Record]]:
     """Yield the records of a harvest page by page; raises as ``read_window``."""
+    journal = _ended(folder)
+    for kept in journal.pages:
+        yield journal.read_page(kept).records
+
+
+def _ended(folder: Path) -> Journal:
     journal = Journal.read(folder)
     if journal.ending is None:
         raise MissingArtifactError(
             f"The harvest in {folder} has not come to its end.",
             do="Materialise arxiv_updates for its month (or arxiv_snapshot) again.",
         )
-    for kept in journal.pages:
-        yield journal.read_page(kept).records
+    return journal
 
 
 class _Harvest:

@@ -16,7 +16,12 @@ from astro_assets.months import Month
 from astro_assets.progress import Progress
 from astro_assets.releases.origin import Origin, tokenizer_of
 from astro_assets.warehouse.counts import TableName
-from astro_assets.warehouse.papers import Rules, build_release_table, build_snapshot_papers
+from astro_assets.warehouse.papers import (
+    Rules,
+    build_release_table,
+    build_snapshot_papers,
+    build_window_rows,
+)
 from astro_assets.warehouse.snapshot_papers import SnapshotPapers
 
 
@@ -89,17 +94,25 @@ def _table(
 ) -> Built:
     windows = store.path_of(origin.updates)
     name: TableName = "astro_ph_papers" if table.asset == "astro_ph_papers" else "general_papers"
+    rules = Rules(
+        salt=origin.papers.parameters["salt"],
+        general_share=origin.papers.parameters["general_share"],
+        category_rule=table.parameters["category_rule"],
+    )
+    rows = []
+    for window in origin.updates.facts["windows"]:
+        # from the pages, not from the rows kept beside them: those are to be right as well
+        rows.append(out.parent / "windows" / f"{window}.parquet")
+        if not rows[-1].is_file():  # the other table of the release has them made
+            records = read_window(windows / window)
+            build_window_rows(records, rows[-1], rules=rules, progress=progress)
     return build_release_table(
         name,
         papers,
-        [read_window(windows / window) for window in origin.updates.facts["windows"]],
+        rows,
         release=Month.parse(table.parameters["release"]),
         out=out,
-        rules=Rules(
-            salt=origin.papers.parameters["salt"],
-            general_share=origin.papers.parameters["general_share"],
-            category_rule=table.parameters["category_rule"],
-        ),
+        rules=rules,
         progress=progress,
     )
 

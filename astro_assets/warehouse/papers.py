@@ -1,8 +1,9 @@
-"""The two builds: all papers of a snapshot, and one table of a release.
+"""The three builds: all papers of a snapshot, the rows of a window, and one table of a release.
 
-Both run the same SQL models. A snapshot's papers are the release that has no end and no windows; a
-release reads their key columns back, adds the windows' records, judges every paper anew, and
-fetches and writes full rows only for months whose content is not on disk yet.
+All run the same SQL models. A snapshot's papers are the release that has no end and no windows. A
+window's records are typed and hashed once, however many releases they are in. A release reads the
+snapshot's key columns and its windows' rows, judges every paper anew, and fetches and writes full
+rows only for months whose content is not on disk yet.
 """
 
 from __future__ import annotations
@@ -15,11 +16,12 @@ from pathlib import Path
 import duckdb
 import pyarrow as pa
 
+from astro_assets.artifacts import atomic
 from astro_assets.artifacts.manifest import Built
 from astro_assets.artifacts.proofs import Proofs
 from astro_assets.errors import BadSettingError, EmptyCorpusError
 from astro_assets.months import Month
-from astro_assets.progress import Progress
+from astro_assets.progress import Progress, Task
 from astro_assets.warehouse import counts
 from astro_assets.warehouse.contracts import SNAPSHOT_KEYS
 from astro_assets.warehouse.counts import TABLES, TableName
@@ -31,6 +33,7 @@ from astro_assets.warehouse.sql import load_project
 from astro_assets.warehouse.table_writer import TableWriter
 
 _NO_END = "9999-12"
+_RECORDS = "stg_records"
 
 
 @dataclass(frozen=True)
@@ -72,13 +75,16 @@ def build_snapshot_papers(
     Raises:
         EmptyCorpusError: no record has an astro-ph category.
     """
-    rules = Rules(salt, general_share)
-    with _judged(batches, None, release=_NO_END, rules=rules, out=out) as (runner, n_records):
+    out.mkdir(parents=True, exist_ok=True)
+    stream = RecordStream(batches)
+    with _open(Rules(salt, general_share), out) as runner:
+        runner.add_shards("source_snapshot_keys", [], SNAPSHOT_KEYS)
+        _read(stream, runner, "month_contents")
         outcomes = counts.read_outcomes(runner)
-        counts.check_balance(n_records, outcomes)
+        counts.check_balance(stream.n_records, outcomes)
         if not outcomes["astro"]:
             raise EmptyCorpusError(
-                f"None of the {n_records:,} records has an astro-ph category.",
+                f"None of the {stream.n_records:,} records has an astro-ph category.",
                 expected="a snapshot of arXiv's metadata, with categories like astro-ph.GA.",
                 do="Check ASTRO_SNAPSHOT.",
             )
@@ -95,10 +101,28 @@ def build_snapshot_papers(
         return writer.built(made, counted, KEYS_FILE)
 
 
+def build_window_rows(
+    batches: Iterable[pa.RecordBatch], path: Path, *, rules: Rules, progress: Progress
+) -> int:
+    """Type and hash the records of a window once; write them to ``path`` and return how many.
+
+    What they mean for a release is not decided here, so every release of one snapshot reads them.
+    Of general papers outside the share only key columns are kept.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with progress.task("read window", unit="records") as task, _open(rules, path.parent) as runner:
+        stream = RecordStream(_told(batches, task))
+        _read(stream, runner, _RECORDS)
+        with atomic.replacing(path) as temporary:
+            # by month, so that a release opens little of it for the months it writes
+            runner.write(f"select * from {_RECORDS} order by submission_month", temporary)
+    return stream.n_records
+
+
 def build_release_table(
     table: TableName,
     snapshot: SnapshotPapers,
-    windows: Sequence[Iterable[pa.RecordBatch]],
+    windows: Sequence[Path],
     *,
     release: Month,
     out: Path,
@@ -108,21 +132,26 @@ def build_release_table(
 ) -> Built:
     """Make one table of a release from the snapshot's papers (of both tables) and the windows.
 
-    ``windows`` are in the order they were harvested. Shards that are in ``out`` already, whole and
-    with the content asked for, are left as they are; with ``proofs`` of ``out`` they are not read
-    to be believed. ``rules`` have the snapshot's salt and share.
+    ``windows`` are files of ``build_window_rows``, in the order they were harvested. Shards that
+    are in ``out`` already, whole and with the content asked for, are left as they are; with
+    ``proofs`` of ``out`` they are not read to be believed. ``rules`` have the salt and share of the
+    snapshot, and of the windows.
 
     Raises:
         EmptyCorpusError: the astro table would hold no usable paper.
         DamagedArtifactError: a file of the snapshot's papers that is needed was damaged.
     """
-    records = (batch for window in windows for batch in window)
-    with _judged(records, snapshot, release=str(release), rules=rules, out=out) as (
-        runner,
-        n_window_records,
-    ):
+    out.mkdir(parents=True, exist_ok=True)
+    with _open(rules, out, release=str(release)) as runner:
+        runner.add_shards("source_snapshot_keys", [snapshot.keys()], SNAPSHOT_KEYS)
+        if windows:
+            runner.supply(_RECORDS, windows)
+        else:
+            runner.add_source("records", RecordStream([]).reader())
+        runner.build("month_contents")
         outcomes = counts.read_outcomes(runner)
-        n_snapshot_rows = runner.rows("select count(*) as n from stg_snapshot_keys")[0]["n"]
+        n_snapshot_rows = _n_rows(runner, "stg_snapshot_keys")
+        n_window_records = _n_rows(runner, _RECORDS)
         counts.check_balance(n_window_records + n_snapshot_rows, outcomes)
         judged = counts.read_judgements(runner)
         counted = counts.release_counts(table, outcomes, judged)
@@ -137,16 +166,8 @@ def build_release_table(
 
 
 @contextmanager
-def _judged(
-    batches: Iterable[pa.RecordBatch],
-    snapshot: SnapshotPapers | None,
-    *,
-    release: str,
-    rules: Rules,
-    out: Path,
-) -> Iterator[tuple[Runner, int]]:
-    """Judge every paper; yield the runner and the number of raw records read."""
-    out.mkdir(parents=True, exist_ok=True)
+def _open(rules: Rules, folder: Path, *, release: str = _NO_END) -> Iterator[Runner]:
+    """Open a runner of the project, its parameters bound, spilling below ``folder``."""
     parameters = {
         "release": release,
         "salt": rules.salt,
@@ -154,16 +175,27 @@ def _judged(
         "general_below": threshold(rules.general_share),
         "test_below": threshold(TEST_SHARE),
     }
-    stream = RecordStream(batches)
-    with open_runner(load_project(), parameters=parameters, scratch_folder=out) as runner:
-        runner.add_source("records", stream.reader())
-        keys = [snapshot.keys()] if snapshot else []
-        runner.add_shards("source_snapshot_keys", keys, SNAPSHOT_KEYS)
-        try:
-            runner.build("month_contents")
-        except duckdb.Error:
-            # DuckDB turns what the reader raised into text; the person needs the named error.
-            if stream.error is not None:
-                raise stream.error from None
-            raise
-        yield runner, stream.n_records
+    with open_runner(load_project(), parameters=parameters, scratch_folder=folder) as runner:
+        yield runner
+
+
+def _read(stream: RecordStream, runner: Runner, model: str) -> None:
+    """Read raw records and build a model of them."""
+    runner.add_source("records", stream.reader())
+    try:
+        runner.build(model)
+    except duckdb.Error:
+        # DuckDB turns what the reader raised into text; the person needs the named error.
+        if stream.error is not None:
+            raise stream.error from None
+        raise
+
+
+def _told(batches: Iterable[pa.RecordBatch], task: Task) -> Iterator[pa.RecordBatch]:
+    for batch in batches:
+        yield batch
+        task.advance(batch.num_rows)
+
+
+def _n_rows(runner: Runner, relation: str) -> int:
+    return int(runner.rows(f"select count(*) as n from {relation}")[0]["n"])

@@ -22,6 +22,8 @@ _ROWS_PER_FLUSH = 20_000
 _ROWS_PER_GROUP = 2_048
 # Both bound what DuckDB buffers, per thread and partition, while it writes a model's files.
 
+_ORDINALS_PER_FILE = 1 << 40
+
 
 class Runner:
     """One in-memory database with a project's models; make it with ``open_runner``."""
@@ -56,6 +58,28 @@ class Runner:
             nothing = f"empty_{relation}"
             self._connection.register(nothing, contract.arrow_schema.empty_table())
             self._connection.table(nothing).create_view(relation, replace=True)
+
+    def supply(self, model: str, paths: Sequence[Path]) -> None:
+        """Take a model's rows from files that were written of it before, in the order given.
+
+        Ordinals count on from file to file: what is in a later one was read later.
+        """
+        parts = (
+            f"select * replace (ordinal + {number * _ORDINALS_PER_FILE} as ordinal) "
+            f"from read_parquet({literal(path)})"
+            for number, path in enumerate(paths)
+        )
+        self._connection.execute(
+            f"create temp view {quoted(model)} as {' union all by name '.join(parts)}"
+        )
+        self._built.add(model)
+
+    def write(self, sql: str, path: Path) -> None:
+        """Write the rows of a query to a Parquet file."""
+        self._connection.execute(
+            f"copy ({sql}) to {literal(path)} "
+            f"(format parquet, compression zstd, row_group_size {_ROWS_PER_GROUP})"
+        )
 
     def build(self, *names: str) -> None:
         """Make the named models and all they need."""

@@ -19,6 +19,7 @@ from astro_assets.warehouse.papers import (
     TableName,
     build_release_table,
     build_snapshot_papers,
+    build_window_rows,
 )
 from astro_assets.warehouse.shards import read_table
 from astro_assets.warehouse.sides import side_of
@@ -55,6 +56,12 @@ def papers_of(built: Built) -> SnapshotPapers:
     return SnapshotPapers(built.path, built.facts["shards"], built.files)
 
 
+def window_file(path: Path, records: Iterable[dict[str, Any] | Record], rules: Rules) -> Path:
+    """Write the rows of a window."""
+    build_window_rows([batch(records)], path, rules=rules, progress=NO_PROGRESS)
+    return path
+
+
 def release(
     out: Path,
     records: Iterable[dict[str, Any]],
@@ -66,13 +73,17 @@ def release(
     rule: str = "any",
 ) -> Built:
     """Build a snapshot below ``out`` and one release table from it."""
+    rules = Rules(SALT, share, rule)
     return build_release_table(
         table,
         papers_of(snapshot(out / "snapshot", records, share)),
-        [[batch(window)] for window in windows],
+        [
+            window_file(out / f"window-{number}.parquet", window, rules)
+            for number, window in enumerate(windows)
+        ],
         release=Month.parse(month),
         out=out / "release",
-        rules=Rules(SALT, share, rule),
+        rules=rules,
         progress=NO_PROGRESS,
     )
 

@@ -15,20 +15,21 @@ from astro_assets.progress import NO_PROGRESS
 from astro_assets.warehouse.papers import Rules, build_release_table
 from astro_assets.warehouse.snapshot_papers import KEYS_FILE
 from tests.builders import record
-from tests.warehouse.tables import SALT, batch, papers_of, shard_paths, snapshot
+from tests.warehouse.tables import SALT, papers_of, shard_paths, snapshot, window_file
 
 RECORDS = [record(f"23{m:02d}.00001", abstract=f"{m} " * 200, versions=None) for m in (5, 6)]
 
 
 def table(papers: Built, out: Path, month: str = "2023-07", proofs: Proofs | None = None) -> Built:
     window = record(f"{month[2:4]}{month[5:]}.00001", versions=None) | {"datestamp": "2023-07-09"}
+    rules = Rules(SALT, 1.0)
     return build_release_table(
         "astro_ph_papers",
         papers_of(papers),
-        [[batch([window])]],
+        [window_file(out.with_name(f"window-{month}.parquet"), [window], rules)],
         release=Month.parse(month),
         out=out,
-        rules=Rules(SALT, 1.0),
+        rules=rules,
         progress=NO_PROGRESS,
         proofs=proofs or Proofs(out, note_of(out)),
     )

@@ -8,8 +8,8 @@ import dagster as dg
 from astro_assets.artifacts.fingerprint import of_folder, of_value
 from astro_assets.artifacts.manifest import Manifest
 from astro_assets.defs.adapter import materialise, progress_of, tracking_of, unit, workspace_of
+from astro_assets.defs.judges import shard_paths
 from astro_assets.defs.resources import Workspace
-from astro_assets.defs.verdicts import shard_paths
 from astro_assets.errors import MissingArtifactError
 
 

@@ -15,8 +15,8 @@ from astro_assets.defs.adapter import (
     unit,
     workspace_of,
 )
+from astro_assets.defs.judges import shard_paths
 from astro_assets.defs.resources import Workspace
-from astro_assets.defs.verdicts import shard_paths
 
 
 @unit(

@@ -1,6 +1,5 @@
 """Papers: the snapshot through DuckDB once, then the tables of each release."""
 
-from collections.abc import Iterator
 from dataclasses import replace
 from functools import cache
 from typing import Any
@@ -120,30 +119,28 @@ def _release_table(
 ) -> Built:
     from astro_assets.warehouse.papers import Rules, build_release_table
     from astro_assets.warehouse.snapshot_papers import SnapshotPapers
+    from astro_assets.warehouse.window_rows import window_rows
 
-    table = context.asset_key.to_user_string()
-    out = workspace.home.papers / table
+    table, progress = context.asset_key.to_user_string(), progress_of(context)
+    out, windows = workspace.home.papers / table, workspace.store.path_of(updates)
+    rules = Rules(
+        salt=papers.parameters["salt"],
+        general_share=papers.parameters["general_share"],
+        category_rule=workspace.settings.category_rule,
+    )
     return build_release_table(
         table,
         SnapshotPapers.of(workspace.store, papers),
-        _windows(workspace, updates),
+        [
+            window_rows(windows / window, rules=rules, progress=progress)
+            for window in updates.facts["windows"]
+        ],
         release=Month.parse(context.partition_key),
         out=out,
-        rules=Rules(
-            salt=papers.parameters["salt"],
-            general_share=papers.parameters["general_share"],
-            category_rule=workspace.settings.category_rule,
-        ),
-        progress=progress_of(context),
+        rules=rules,
+        progress=progress,
         proofs=workspace.store.proofs(out),
     )
-
-
-def _windows(workspace: Workspace, updates: Manifest) -> list[Iterator[Any]]:
-    from astro_assets.ingest.oai import read_window
-
-    folder = workspace.store.path_of(updates)
-    return [read_window(folder / window) for window in updates.facts["windows"]]
 
 
 def _table_result(

@@ -1,0 +1,203 @@
+"""What each check looks at: plain functions of a manifest and the store, a sentence each.
+
+What does not belong here: which asset is checked by which, and whether a failure blocks (verdicts).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+
+from astro_assets.artifacts.manifest import Manifest, Store
+from astro_assets.errors import DamagedArtifactError
+from astro_assets.months import Month
+from astro_assets.settings import load_settings
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What a check found."""
+
+    passed: bool
+    said: str
+    """One sentence with the figures."""
+    figures: dict[str, Any] = field(default_factory=dict)
+
+
+def checksums(manifest: Manifest, store: Store) -> Verdict:
+    """Compare every guarded file with its checksum."""
+    try:
+        store.verify(manifest)
+    except DamagedArtifactError as error:
+        return Verdict(False, str(error))
+    return Verdict(True, f"{len(manifest.files)} files have the bytes they were made with.")
+
+
+def readable(manifest: Manifest, store: Store) -> Verdict:
+    """Count the lines of a snapshot that are no records."""
+    del store
+    broken, lines = manifest.counts["n_broken_lines"], manifest.counts["n_lines"]
+    return Verdict(
+        broken <= 0.01 * lines,
+        f"{broken:,} of {lines:,} lines are broken (at most 1 % may be).",
+        {"n_broken_lines": broken, "n_lines": lines},
+    )
+
+
+def window_held(manifest: Manifest, store: Store) -> Verdict:
+    """Look for months whose changes no window holds."""
+    del store
+    missing = manifest.facts["missing"]
+    return Verdict(
+        not missing,
+        f"the windows of {len(missing)} months are missing, {missing[0]} to {missing[-1]}."
+        if missing
+        else "every window it needs is held.",
+    )
+
+
+def all_readable(manifest: Manifest, store: Store) -> Verdict:
+    """Count the papers that are listed and could not be had."""
+    del store
+    n = manifest.counts["n_unreadable"]
+    return Verdict(
+        not n,
+        f"arXiv lists {n:,} papers that it cannot give; their ids stand in the window's journal."
+        if n
+        else "every paper arXiv lists is held.",
+        {"n_unreadable": n},
+    )
+
+
+def in_is_out(manifest: Manifest, store: Store) -> Verdict:
+    """Account for every record of a snapshot."""
+    del store
+    counts = manifest.counts
+    out = counts["n_astro"] + counts["n_general_kept"] + counts["n_general_left_out"]
+    dropped = sum(count for name, count in counts.items() if name.startswith("dropped_"))
+    return Verdict(
+        counts["n_records_in"] == out + dropped,
+        f"{counts['n_records_in']:,} records in = {out:,} papers + {dropped:,} dropped.",
+    )
+
+
+def papers_add_up(manifest: Manifest, store: Store) -> Verdict:
+    """Account for every record and every row of a release."""
+    del store
+    counts = manifest.counts
+    excluded = sum(count for name, count in counts.items() if name.startswith("excluded_"))
+    came_in = counts["n_snapshot_rows"] + counts["n_window_records"]
+    elsewhere = counts["n_other_table"] + counts["not_primary"] + counts["n_general_left_out"]
+    dropped = sum(count for name, count in counts.items() if name.startswith("dropped_"))
+    return Verdict(
+        counts["n_rows"] == counts["papers"] + excluded
+        and came_in == counts["n_rows"] + elsewhere + dropped,
+        f"{came_in:,} records in = {counts['n_rows']:,} rows + {elsewhere:,} elsewhere + "
+        f"{dropped:,} dropped; rows = {counts['papers']:,} papers + {excluded:,} excluded.",
+    )
+
+
+def text_vintage(manifest: Manifest, store: Store) -> Verdict:
+    """Compare the newest text with the end of the release."""
+    del store
+    vintage, release = manifest.facts["text_vintage"], Month.parse(str(manifest.release))
+    newer = release.is_before(date.fromisoformat(vintage))
+    return Verdict(
+        not newer,
+        f"texts are as of {vintage}; release {release} ended on {release.end:%Y-%m-%d}"
+        + (", so some may have been revised since." if newer else "."),
+        {"text_vintage": vintage},
+    )
+
+
+def updates_through(manifest: Manifest, store: Store) -> Verdict:
+    """Compare the last month arXiv is known of with the release."""
+    del store
+    through, release = manifest.facts["updates_through"], str(manifest.release)
+    return Verdict(
+        through >= release,
+        f"arXiv is known through {through}" + ("." if through >= release else f", not {release}."),
+        {"updates_through": through},
+    )
+
+
+def data_tests(manifest: Manifest, store: Store) -> Verdict:
+    """Run the data tests on both tables of the release."""
+    from astro_assets.warehouse.quality import run_data_tests
+
+    astro = store.require("astro_ph_papers", manifest.release)
+    results = run_data_tests(
+        shard_paths(store, astro),
+        shard_paths(store, manifest),
+        Month.parse(str(manifest.release)),
+    )
+    failing = [result for result in results if result.n_failing]
+    said = (
+        "; ".join(f"{r.name}: {r.n_failing:,} rows" for r in failing)
+        if failing
+        else f"{len(results)} data tests return no row."
+    )
+    samples = {r.name: dg.MetadataValue.json(list(r.sample)) for r in failing}
+    return Verdict(not failing, said, samples)
+
+
+def tokens_add_up(manifest: Manifest, store: Store) -> Verdict:
+    """Compare tokens with blocks and tails."""
+    del store
+    counts, length = manifest.counts, manifest.facts["block_length"]
+    wrong = [
+        f"{field}_{side}"
+        for field in ("astro", "general")
+        for side in ("train", "test")
+        if counts[f"{field}_{side}_blocks"] * length + counts[f"{field}_{side}_tail_tokens"]
+        != counts[f"{field}_{side}_tokens"]
+    ]
+    return Verdict(
+        not wrong,
+        f"tokens ≠ blocks + tail: {wrong}"
+        if wrong
+        else "tokens = blocks + one tail, for each field and side.",
+    )
+
+
+def below_base(manifest: Manifest, store: Store) -> Verdict:
+    """Compare held-out astro perplexity of tuned with base."""
+    del store
+    reduction = manifest.facts["report"]["reduction_astro"]
+    return Verdict(
+        reduction > 0,
+        f"held-out astro perplexity {reduction:+.1%} below base.",
+        {"reduction_astro": reduction},
+    )
+
+
+def forgetting(manifest: Manifest, store: Store) -> Verdict:
+    """Compare general perplexity of tuned with base."""
+    del store
+    rise, allowed = manifest.facts["report"]["rise_general"], load_settings().max_forgetting
+    return Verdict(
+        rise <= allowed,
+        f"general perplexity {rise:+.1%} against base (at most {allowed:+.1%}).",
+        {"rise_general": rise},
+    )
+
+
+def not_worse(manifest: Manifest, store: Store) -> Verdict:
+    """Read the verdict on what tuned knows."""
+    del store
+    verdict = manifest.facts["report"]["verdict"]
+    return Verdict(verdict != "worse", f"against base: {verdict}.", {"verdict": verdict})
+
+
+def shard_paths(store: Store, manifest: Manifest, *, table: str | None = None) -> list[Path]:
+    """Return the Parquet shards a manifest lists, in month order; of one table if it is named."""
+    folder = store.path_of(manifest)
+    return [
+        folder / shard["file"]
+        for shard in manifest.facts["shards"]
+        if table is None or shard["table"] == table
+    ]

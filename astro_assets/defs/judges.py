@@ -61,16 +61,20 @@ def window_held(manifest: Manifest, store: Store) -> Verdict:
 
 
 def all_readable(manifest: Manifest, store: Store) -> Verdict:
-    """Count the papers that are listed and could not be had."""
+    """Count the papers that are listed and could not be had, and pages a sample lacks."""
     del store
-    n = manifest.counts["n_unreadable"]
-    return Verdict(
-        not n,
-        f"arXiv lists {n:,} papers that it cannot give; their ids stand in the window's journal."
+    if "n_unreadable" not in manifest.counts:
+        return Verdict(True, "nothing was harvested for it.")
+    n, n_pages = manifest.counts["n_unreadable"], manifest.counts.get("n_left_out", 0)
+    said = [
+        f"arXiv lists {n:,} papers that it cannot give; their ids stand in the harvest's journal."
         if n
-        else "every paper arXiv lists is held.",
-        {"n_unreadable": n},
-    )
+        else "every paper arXiv lists is held."
+    ]
+    if n_pages:
+        said.append(f"The sample of the other fields lacks {n_pages:,} pages.")
+        return Verdict(False, " ".join(said), {"n_unreadable": n, "n_left_out": n_pages})
+    return Verdict(not n, " ".join(said), {"n_unreadable": n})
 
 
 def in_is_out(manifest: Manifest, store: Store) -> Verdict:

@@ -94,6 +94,9 @@ CHECKS: tuple[Check, ...] = (
     Check(
         "arxiv_snapshot", "readable", True, "At most 1 % of the lines are broken.", judges.readable
     ),
+    Check(
+        "arxiv_snapshot", "all_readable", False, "Every paper listed is held.", judges.all_readable
+    ),
     _guarded("arxiv_updates"),
     Check(
         "arxiv_updates", "window_held", False, "Every window it needs is held.", judges.window_held

@@ -9,11 +9,18 @@ The flow, and so the order of the modules (each imports only from those above it
     synthetic    any number of made-up records, month by month
     kaggle_api   which versions Kaggle has, and where the bytes of one lie
     kaggle       one of its versions fetched once, resumed after a cut
+    oai_repair   ill-formed XML mended, so that one paper does not cost the others
+    oai_xml      one page of an OAI-PMH answer -> records or a named error
+    oai_address  where an OAI-PMH server is
+    oai_pace     whose turn it is to ask: one request in three seconds, over the machine
+    oai_http     one polite request: Retry-After, bounded patience, bounded size
+    oai_walk     from page to page of a list to its end, whatever happens in between
+    oai_journal  what a harvest brought: raw pages, and the journal that names them
+    oai_held     harvests that are held, read again
+    oai          a harvest: a list, audited against the server's own until nothing is missing
+    oai_snapshot a snapshot made of harvests
     sources      what was asked for -> a file that lies here, and what its source tells of it
     snapshot     a snapshot inspected once, then read in Arrow batches
-    oai_xml      one page of an OAI-PMH answer -> records or a named error
-    oai_http     one polite request: pauses, Retry-After, bounded patience
-    oai          one harvest window: pages on disk, resumed after the last whole one
     windows      which windows a release needs, and harvesting the missing ones
 
 Belongs here: getting metadata in, unchanged and counted. Does not belong here: what a record means

@@ -19,7 +19,15 @@ from typing import Any
 
 from astro_assets.artifacts import atomic, fingerprint, lock
 from astro_assets.errors import BadSettingError, BadSnapshotError, DamagedArtifactError
-from astro_assets.ingest.kaggle_api import FILE, TIMEOUT_SECONDS, Offer, connect, unreachable
+from astro_assets.ingest.kaggle_api import (
+    FILE,
+    TIMEOUT_SECONDS,
+    Api,
+    Offer,
+    Versions,
+    connect,
+    unreachable,
+)
 from astro_assets.progress import Progress
 
 KIND = "kaggle"
@@ -70,7 +78,8 @@ def fetch(version: int | None, root: Path, *, progress: Progress, force: bool = 
         root: Folder of the home for what comes from Kaggle; the files go to ``KAGGLEHUB_CACHE``
             where that is set.
         progress: Who is told how far it is.
-        force: Look for a newer version, and compare the bytes that lie here with those that came.
+        force: Look for a newer version, or go on fetching it; compare the bytes that lie here with
+            those that came.
 
     Raises:
         BadSettingError: kagglehub is missing, or Kaggle wants (other) credentials.
@@ -88,27 +97,44 @@ def fetch(version: int | None, root: Path, *, progress: Progress, force: bool = 
     with connect() as api:
         known = api.versions()
         if wanted is None:
-            wanted = known.newest
-            # Before the download, so that one that was cut goes on with the same version.
-            _write(newest, {"version": wanted})
+            wanted = _chosen(known, root / "begun.json", force=force)
             held = _held(root, wanted, compare=force)
-            if held is not None:
-                return held
-        offer = api.offer(wanted)
-    folder = _folder(root, wanted)
+        if held is None:
+            held = _fetched(api, wanted, root, known.created.get(wanted), progress=progress)
+    if version is None:
+        # Only now: a download that does not come to its end takes away nothing that is held.
+        _write(newest, {"version": wanted})
+        (root / "begun.json").unlink(missing_ok=True)
+    return held
+
+
+def _chosen(known: Versions, begun: Path, *, force: bool) -> int:
+    """Return the newest version, or the one that a home's first download was begun with."""
+    first = _read(begun).get("version")
+    if not force and isinstance(first, int) and first in known.created:
+        return first
+    _write(begun, {"version": known.newest})
+    return known.newest
+
+
+def _fetched(
+    api: Api, version: int, root: Path, created: str | None, *, progress: Progress
+) -> Held:
+    """Fetch a version, or the rest of it."""
+    offer = api.offer(version)
+    folder = _folder(root, version)
     with lock.exclusive(folder / ".lock", holder="a download of Kaggle's snapshot"):
         part = folder / ".part"
-        _download(offer, part, f"version {wanted}", progress=progress)
+        _download(offer, part, f"version {version}", progress=progress)
         sha256 = _checked(offer, part)
         with part.open("rb") as handle:
             name = f"{FILE}.zip" if handle.read(2) == b"PK" else FILE
         note = {"file": name, "n_bytes": part.stat().st_size, "sha256": sha256}
-        created = known.created.get(wanted)
         # The note first: killed after it, the next run finds the whole partial file.
-        _write(folder / "about.json", note | {"version": wanted, "created": created})
+        _write(folder / "about.json", note | {"version": version, "created": created})
         part.replace(folder / name)
         _identity(part).unlink(missing_ok=True)
-    return Held(folder / name, wanted, created)
+    return Held(folder / name, version, created)
 
 
 def _folder(root: Path, version: int) -> Path:
@@ -151,7 +177,7 @@ def _download(offer: Offer, part: Path, what: str, *, progress: Progress) -> Non
         with requests.get(
             offer.url, headers=headers, stream=True, timeout=TIMEOUT_SECONDS
         ) as answer:
-            _write_body(answer, part, have, total=offer.n_bytes, what=what, progress=progress)
+            _write_body(answer, part, have, offer=offer, what=what, progress=progress)
     except requests.RequestException as error:
         raise unreachable(error, what) from None
     except OSError as error:
@@ -175,18 +201,15 @@ def _begun(offer: Offer, part: Path) -> int:
 
 
 def _write_body(
-    answer: Any, part: Path, have: int, *, total: int | None, what: str, progress: Progress
+    answer: Any, part: Path, have: int, *, offer: Offer, what: str, progress: Progress
 ) -> None:
     """Append an answer to the partial file, or write it anew where the server sends it whole."""
-    partial = answer.status_code == 206 and have > 0
-    starts = answer.headers.get("Content-Range", "").startswith(f"bytes {have}-")
-    if not (answer.status_code == 200 or (partial and starts)):
+    total, partial = offer.n_bytes, answer.status_code == 206
+    if answer.status_code == 416 or (partial and not _continues(answer, have, offer)):
         part.unlink(missing_ok=True)
-        raise BadSnapshotError(
-            f"The server that keeps Kaggle's {what} answered {answer.status_code}.",
-            expected="the file, or the rest of it.",
-            do="Run this again later: it starts afresh.",
-        )
+        raise _refused(answer, what, then="it starts afresh")
+    if answer.status_code not in (200, 206):
+        raise _refused(answer, what, then="what has been fetched is kept")
     have = have if partial else 0
     with (
         progress.task("download snapshot", total=total, unit="bytes") as task,
@@ -207,6 +230,21 @@ def _write_body(
             expected="a connection that lasts.",
             do="Run this again: what has been fetched is kept.",
         )
+
+
+def _continues(answer: Any, have: int, offer: Offer) -> bool:
+    """Tell whether a part of a file is what comes after the bytes that lie here."""
+    etag = answer.headers.get("ETag", offer.etag)
+    starts = answer.headers.get("Content-Range", "").startswith(f"bytes {have}-")
+    return have > 0 and starts and etag == (offer.etag or etag)
+
+
+def _refused(answer: Any, what: str, *, then: str) -> BadSnapshotError:
+    return BadSnapshotError(
+        f"The server that keeps Kaggle's {what} answered {answer.status_code}.",
+        expected="the file, or the rest of it.",
+        do=f"Run this again later: {then}.",
+    )
 
 
 def _checked(offer: Offer, part: Path) -> str:
@@ -234,7 +272,13 @@ def _identity(part: Path) -> Path:
 
 
 def _write(path: Path, note: dict[str, Any]) -> None:
-    atomic.write_text(path, json.dumps(note, sort_keys=True) + "\n", durable=True)
+    try:
+        atomic.write_text(path, json.dumps(note, sort_keys=True) + "\n", durable=True)
+    except OSError as error:
+        raise BadSnapshotError(
+            f"{path} cannot be written: {error.strerror or error}.",
+            do="Make room and run this again: what has been fetched is kept.",
+        ) from error
 
 
 def _read(path: Path) -> dict[str, Any]:

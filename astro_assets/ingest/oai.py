@@ -18,24 +18,23 @@ version, then what came later (``warehouse`` merges). Does not belong here: requ
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+import math
+from collections import Counter
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from urllib.parse import quote
 
 import msgspec
-import pyarrow as pa
 
-from astro_assets.artifacts import fingerprint
 from astro_assets.artifacts.manifest import Built
-from astro_assets.errors import HarvestError, MissingArtifactError
+from astro_assets.errors import HarvestError
+from astro_assets.ingest.oai_held import built
 from astro_assets.ingest.oai_http import PageError, Requester
 from astro_assets.ingest.oai_journal import Beginning, Ending, Journal, KeptPage
 from astro_assets.ingest.oai_walk import Cursor, Listing, Step, ask, walk
 from astro_assets.ingest.oai_xml import Header, Page, ProtocolError, parse_headers, parse_page
-from astro_assets.ingest.records import Record, to_batch
-from astro_assets.months import Month
+from astro_assets.months import Month, newest_ended
 from astro_assets.progress import Progress, Task
 
 OVERLAP = timedelta(days=2)
@@ -43,9 +42,10 @@ EARLIEST = date(2005, 9, 16)
 """Before this day arXiv's server refuses ``from``."""
 MAX_ROUNDS = 10
 MAX_SINGLE_RECORDS = 2_500
-"""Fetched one by one in a round (two hours); more are listed again."""
-_MAX_TRIES_OF_A_RECORD = 4
-_MAX_UNREADABLE_SHOWN = 100
+"""Fetched one by one (two hours); more are listed again first, for as long as that helps."""
+MAX_UNREADABLE_SHARE = 0.01
+"""Of the papers listed; a server that cannot give more is not well."""
+_MAX_FAILURES_OF_A_RECORD = 2
 MAX_SILENCE = timedelta(days=7)
 """arXiv never stands still so long; a window that seems to is not complete yet."""
 
@@ -58,8 +58,8 @@ class Order:
     asked_from: date
     subject: str | None = None
     """An OAI-PMH set; None: all of arXiv."""
-    through: date | None = None
-    """The day up to which there must be changes; None: as they come."""
+    window: Month | None = None
+    """The month it is the window of: it must have ended, and changes must come up to its end."""
 
     @classmethod
     def of_window(cls, month: Month) -> Order:
@@ -69,7 +69,7 @@ class Order:
         two days before the month are there because a harvest's last day is never complete.
         """
         first = max(month.start.date() - OVERLAP, EARLIEST)
-        return cls(str(month), first, through=month.end.date() - timedelta(days=1))
+        return cls(str(month), first, window=month)
 
 
 def harvest(order: Order, folder: Path, requester: Requester, *, progress: Progress) -> Built:
@@ -79,62 +79,24 @@ def harvest(order: Order, folder: Path, requester: Requester, *, progress: Progr
         The folder; its fingerprint is over the pages' sha256 in order.
 
     Raises:
-        HarvestError: no answer, no OAI-PMH, nothing yet, another harvest's folder. Pages are kept.
+        HarvestError: no answer, no OAI-PMH, nothing yet, another harvest's folder, no room on the
+            disk. Pages are kept.
         BadSettingError: turns at the server cannot be taken.
         DamagedArtifactError: the journal cannot be read.
     """
-    journal = Journal.read(folder).without_damage()
-    _refuse_other(journal, order)
-    if journal.ending is None:
-        with progress.task(f"harvest {order.name}", unit="pages") as task:
-            _Harvest(order, journal, requester, task).to_the_end()
-    return built(journal)
-
-
-def held_harvest(folder: Path) -> Built | None:
-    """Return a harvest that came to its end and is whole, else None; asks nobody.
-
-    Raises:
-        DamagedArtifactError: the journal cannot be read.
-    """
-    journal = Journal.read(folder)
-    return built(journal) if journal.ending is not None and journal.is_whole() else None
-
-
-def harvest_fingerprint(folder: Path) -> str:
-    """Return the fingerprint of a harvest by its journal; its pages are not read.
-
-    Raises:
-        MissingArtifactError: it did not come to its end.
-    """
-    return built(_ended(folder)).fingerprint
-
-
-def read_window(folder: Path) -> Iterator[pa.RecordBatch]:
-    """Yield the records of a harvest, one batch of RECORD_SCHEMA a page, in the order they came.
-
-    Raises:
-        MissingArtifactError: it did not come to its end.
-        DamagedArtifactError: a page is gone or is not what the server sent.
-    """
-    return map(to_batch, read_records(folder))
-
-
-def read_records(folder: Path) -> Iterator[list[Record]]:
-    """Yield the records of a harvest page by page; raises as ``read_window``."""
-    journal = _ended(folder)
-    for kept in journal.pages:
-        yield journal.read_page(kept).records
-
-
-def _ended(folder: Path) -> Journal:
-    journal = Journal.read(folder)
-    if journal.ending is None:
-        raise MissingArtifactError(
-            f"The harvest in {folder} has not come to its end.",
-            do="Materialise arxiv_updates for its month (or arxiv_snapshot) again.",
-        )
-    return journal
+    try:
+        journal = Journal.read(folder).without_damage()
+        _refuse_other(journal, order)
+        if journal.ending is None:
+            with progress.task(f"harvest {order.name}", unit="pages") as task:
+                _Harvest(order, journal, requester, task).to_the_end()
+        return built(journal)
+    except OSError as error:
+        raise HarvestError(
+            f"{folder} cannot be written: {error.strerror}.",
+            expected="room for the pages of a harvest.",
+            do="Make room and run again: whole pages are kept.",
+        ) from error
 
 
 class _Harvest:
@@ -146,6 +108,9 @@ class _Harvest:
         self._records = Listing("ListRecords", parse_page, order.subject)
         self._headers = Listing("ListIdentifiers", parse_headers, order.subject)
         self._held: dict[str, tuple[str, bytes]] = {}
+        self._n_failures: Counter[str] = Counter()
+        """Id -> how often it could not be had, though the server was well."""
+        self._n_before_relisting = 0
         for kept in journal.pages:
             self._hold(journal.read_page(kept))
 
@@ -160,8 +125,7 @@ class _Harvest:
             self._list(cursor)
         changed_since = self._first_day()
         for _ in range(MAX_ROUNDS):
-            complete_at = self._now()
-            n_missing = self._audit()
+            complete_at, n_missing = self._audit()
             n_pages = len(self._journal.pages)
             n_new = self._list(
                 Cursor(changed_since), may_be_empty=max(self._days(), default="") < changed_since
@@ -169,7 +133,7 @@ class _Harvest:
             if not n_missing and not n_new:
                 self._end(complete_at)
                 return
-            changed_since = _day_of(self._journal.pages[n_pages:][:1]) or changed_since
+            changed_since = self._day_of(self._journal.pages[n_pages:][:1]) or changed_since
         raise HarvestError(
             f"The harvest {self._order.name} found something new in each of {MAX_ROUNDS} rounds.",
             expected="an hour in which arXiv stands still.",
@@ -193,48 +157,62 @@ class _Harvest:
         )
         return sum(self._keep(step) for step in pages)
 
-    def _audit(self) -> int:
-        """Compare the server's list with what is held; fetch and count what is missing or older."""
+    def _audit(self) -> tuple[datetime, int]:
+        """Compare the server's list with what is held; fetch what is missing or older.
+
+        Returns:
+            The instant up to which the list was complete, and how many papers were missing.
+        """
+        listed: dict[str, Header] = {}
+        complete_at = self._requester.now
         start = Cursor(self._order.asked_from.isoformat())
-        listed = {
-            header.id: header
-            for step in walk(self._headers, start, self._requester)
-            for header in step.page.headers
-        }
+        for step in walk(self._headers, start, self._requester):
+            if not listed:
+                # whichever clock is behind: a month must have ended by both
+                complete_at = min(complete_at, _instant(step.page.response_date) or complete_at)
+            listed |= {header.id: header for header in step.page.headers}
         missing = [header for header in listed.values() if self._lacks(header)]
         self._journal.note_audit(at=self._now(), n_listed=len(listed), n_missing=len(missing))
-        if len(missing) > MAX_SINGLE_RECORDS:
+        # a list that helped little the last time runs into the same bad page again
+        helps = len(missing) < 0.9 * (self._n_before_relisting or math.inf)
+        if len(missing) > MAX_SINGLE_RECORDS and helps:
+            self._n_before_relisting = len(missing)
             self._list(Cursor(min(header.datestamp for header in missing)))
         else:
             for header in missing:
-                self._fetch(header)
-        return len(missing)
+                self._fetch(header, n_listed=len(listed))
+        return complete_at, len(missing)
 
     def _lacks(self, header: Header) -> bool:
         held = self._held.get(header.id)
-        return (held is None or held[0] < header.datestamp) and not self._is_unreadable(header.id)
+        is_held = held is not None and held[0] >= header.datestamp
+        return not is_held and self._n_failures[header.id] < _MAX_FAILURES_OF_A_RECORD
 
-    def _is_unreadable(self, paper: str) -> bool:
-        return paper in self._journal.unreadable
+    def _unreadable(self) -> list[str]:
+        """Return the ids of papers that could not be had, however often they were asked for."""
+        return sorted(i for i, n in self._n_failures.items() if n >= _MAX_FAILURES_OF_A_RECORD)
 
-    def _fetch(self, header: Header) -> None:
-        """Fetch one paper; one the server lists and cannot give is written down."""
+    def _fetch(self, header: Header, *, n_listed: int) -> None:
+        """Fetch one paper; one the server lists and cannot give is tried again next round."""
         identifier = quote(f"oai:arXiv.org:{header.id}", safe="")
         query = f"verb=GetRecord&identifier={identifier}&metadataPrefix=arXivRaw"
-        for n_failures in range(1, _MAX_TRIES_OF_A_RECORD + 1):
-            try:
-                step = ask(query, parse_page, self._requester)
-            except ProtocolError as error:
-                if error.code not in ("idDoesNotExist", "cannotDisseminateFormat"):
-                    raise
-                self._requester.wait(n_failures)  # error answers are cached, and may be old
-            except PageError:
-                break
-            else:
-                self._keep(step)
-                break
+        try:
+            self._keep(ask(query, parse_page, self._requester))
+        except ProtocolError as error:
+            if error.code not in ("idDoesNotExist", "cannotDisseminateFormat"):
+                raise
+        except PageError:
+            # is it this paper, or is the server ill? Raises in the second case.
+            self._requester.get("verb=Identify")
         if self._lacks(header):
-            self._journal.note_unreadable(header.id)
+            self._n_failures[header.id] += 1
+            if len(self._unreadable()) > max(1, MAX_UNREADABLE_SHARE * n_listed):
+                raise HarvestError(
+                    f"More than {MAX_UNREADABLE_SHARE:.0%} of the {n_listed:,} papers of "
+                    f"{self._order.name} cannot be had, among them {header.id}.",
+                    expected="a server that gives what it lists.",
+                    do="Run again later: the pages are kept.",
+                )
 
     def _keep(self, step: Step[Page]) -> int:
         """Keep a page; return how many of its records are new or other than those held."""
@@ -255,24 +233,32 @@ class _Harvest:
                 n_new += 1
         return n_new
 
-    def _end(self, complete_at: str) -> None:
+    def _end(self, complete_at: datetime) -> None:
         """Write down that the harvest is complete, if it can be.
 
         Raises:
-            HarvestError: nothing changed for days: the server does not tell all yet.
+            HarvestError: nothing was had, the month has not ended, or nothing changed for days: the
+                server does not tell all yet.
         """
-        newest, through = max(self._days()), self._order.through
-        if through is not None and date.fromisoformat(newest) < through - MAX_SILENCE:
-            raise HarvestError(
-                f"The server knows of no change after {newest}, asked for {self._order.name}.",
-                expected=f"changes up to {through}.",
-                do="Run again later: the pages are kept, and the harvest asks for what is new.",
-            )
-        self._journal.end(Ending(complete_at, self._now(), len(self._held), newest))
+        newest = max(self._days(), default="")
+        if self._order.window is not None:
+            _refuse_early(self._order.window, complete_at, newest)
+        elif not newest:
+            raise _later(f"The server gave no record of {self._order.name}.", "records.")
+        unreadable = tuple(i for i in self._unreadable() if i not in self._held)
+        self._journal.end(
+            Ending(_utc(complete_at), self._now(), len(self._held), newest, unreadable)
+        )
 
     def _first_day(self) -> str:
         """Return the server's day when the harvest began: from there, things may have changed."""
-        return _day_of(self._journal.pages[:1]) or self._order.asked_from.isoformat()
+        return self._day_of(self._journal.pages[:1]) or self._order.asked_from.isoformat()
+
+    def _day_of(self, pages: list[KeptPage]) -> str:
+        """Return the server's day when the first of some pages came; empty where it is unknown."""
+        at = _instant(pages[0].response_date) if pages else None
+        # a server ahead of us: what lies ahead of us cannot be asked from
+        return str(min(at, self._requester.now).date()) if at else ""
 
     def _days(self, page: Page | None = None) -> list[str]:
         return [day for day, _ in self._held.values()] if page is None else page.datestamps
@@ -290,45 +276,39 @@ def _refuse_other(journal: Journal, order: Order) -> None:
         )
 
 
-def built(journal: Journal) -> Built:
-    """Return what a harvest that came to its end has brought."""
-    pages, begun, ending = journal.pages, journal.beginning, journal.ending
-    assert begun is not None and ending is not None, "asked of a harvest that has not ended"
-    n_records = journal.n_records
-    return Built(
-        fingerprint=fingerprint.of_value([kept.sha256 for kept in pages]),
-        path=journal.folder.absolute(),
-        counts={
-            "n_pages": len(pages),
-            "n_records": n_records,
-            "n_papers": ending.n_papers,
-            "n_repeated": n_records - ending.n_papers,
-            "n_deleted": sum(kept.n_deleted for kept in pages),
-            "n_broken": sum(kept.n_broken for kept in pages),
-            "n_repaired_characters": sum(kept.n_repaired for kept in pages),
-            "n_recovered": sum(kept.request.startswith("verb=GetRecord") for kept in pages),
-            "n_unreadable": len(journal.unreadable),
-            "n_rounds": len(journal.audits),
-        },
-        files={kept.file: kept.file_sha256 for kept in pages},
-        facts={
-            "window": begun.name,
-            "from": begun.asked_from,
-            "harvested_at": ending.complete_at,
-            "ended_at": ending.at,
-            "newest": ending.newest,
-            "unreadable": sorted(journal.unreadable)[:_MAX_UNREADABLE_SHOWN],
-        },
+def _refuse_early(window: Month, complete_at: datetime, newest: str) -> None:
+    """Refuse a window that cannot hold all of its month yet.
+
+    Raises:
+        HarvestError: the month has not ended, or nothing changed in the last days before.
+    """
+    if complete_at < window.end:
+        raise _later(
+            f"Window {window} is known up to {_utc(complete_at)} only.", "the end of the month."
+        )
+    last_day = newest_ended(complete_at).end.date() - timedelta(days=1)
+    if newest < str(last_day - MAX_SILENCE):
+        raise _later(
+            f"The server knows of no change after {newest or 'anything'}, asked for {window}.",
+            f"changes up to {last_day}.",
+        )
+
+
+def _later(found: str, expected: str) -> HarvestError:
+    return HarvestError(
+        found,
+        expected=expected,
+        do="Run again later: the pages are kept, and the harvest asks for what is new.",
     )
 
 
-def _day_of(pages: list[KeptPage]) -> str:
-    """Return the server's day when the first of some pages came; empty where it does not say."""
-    day = pages[0].response_date[:10] if pages else ""
+def _instant(response_date: str) -> datetime | None:
+    """Return a page's response date as an instant, or None where it is none."""
     try:
-        return date.fromisoformat(day).isoformat()
+        at = datetime.fromisoformat(response_date)
     except ValueError:
-        return ""
+        return None
+    return at if at.tzinfo else at.replace(tzinfo=UTC)
 
 
 def _utc(at: datetime) -> str:

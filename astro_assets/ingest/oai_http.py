@@ -7,7 +7,10 @@ belong here: whose turn it is (``oai_pace``), what a page says (``oai_xml``), wh
 
 from __future__ import annotations
 
+import io
 import random
+import zlib
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
@@ -15,6 +18,7 @@ import httpx
 
 from astro_assets import __version__
 from astro_assets.errors import BadSettingError, HarvestError
+from astro_assets.ingest.oai_address import server_of
 from astro_assets.ingest.oai_pace import Pace
 
 FIRST_BACKOFF_SECONDS = 10.0
@@ -26,6 +30,8 @@ MAX_TRIES_OF_A_BAD_PAGE = 4
 MAX_ANSWER_SECONDS = 900.0
 """For one answer to come in, however slowly it drips."""
 MAX_PAGE_BYTES = 256 << 20
+"""Out of its gzip; a page of arXiv's has 8 MiB."""
+_PIECE_BYTES = 1 << 20
 TIMEOUT = httpx.Timeout(120.0, connect=30.0)
 """Read: between two pieces of an answer; arXiv thinks for a while before a page begins."""
 _BUSY = (429, 503)
@@ -65,11 +71,7 @@ class Requester:
         Raises:
             BadSettingError: no http(s) URL, or no contact that can stand in a header.
         """
-        if not base_url.startswith(("http://", "https://")) or set(base_url) & set("?# \n"):
-            raise BadSettingError(
-                f"The OAI-PMH address cannot be {base_url[:80]!r}.",
-                expected="a base URL without a query, as https://oaipmh.arxiv.org/oai.",
-            )
+        server_of(base_url)
         if "@" not in contact or not contact.isascii() or not contact.isprintable():
             raise BadSettingError(
                 f"The contact for harvesting cannot be {contact[:80]!r}.",
@@ -78,7 +80,10 @@ class Requester:
             )
         self._base_url, self._client, self._pace = base_url, client, pace
         self._jitter = jitter or random.Random()
-        self._headers = {"User-Agent": f"astro-assets/{__version__} (mailto:{contact})"}
+        self._headers = {
+            "User-Agent": f"astro-assets/{__version__} (mailto:{contact})",
+            "Accept-Encoding": "gzip",
+        }
 
     @property
     def now(self) -> datetime:
@@ -121,16 +126,25 @@ class Requester:
         return seconds * (1 + 0.25 * self._jitter.random())
 
     def _once(self, query: str) -> bytes:
-        with self._pace.turn():
+        with self._pace.turn() as turn:
             try:
                 with self._client.stream(
                     "GET", f"{self._base_url}?{query}", headers=self._headers
                 ) as answer:
                     self._judge(answer)
                     return self._body(answer)
+            except _TryAgainError as error:
+                turn.seconds_away = error.seconds or 0.0
+                raise
             except httpx.RequestError as error:
                 why = f"{type(error).__name__} {str(error)[:200]}".strip()
                 raise _TryAgainError(why) from error
+            except httpx.InvalidURL as error:  # the address is checked: a token without end
+                raise PageError(
+                    f"{self._base_url} cannot be asked for {query[:80]!r} …: {str(error)[:200]}.",
+                    expected="tokens that have room in a request.",
+                    do="Run again later: whole pages are kept.",
+                ) from error
 
     def _judge(self, answer: httpx.Response) -> None:
         """Refuse what is no page, before its body is read."""
@@ -151,18 +165,17 @@ class Requester:
             raise _TryAgainError(f"HTTP 200 with content of type {content_type[:60] or 'none'!r}")
 
     def _body(self, answer: httpx.Response) -> bytes:
-        chunks, n_bytes, began = [], 0, self._pace.clock()
-        for chunk in answer.iter_bytes():
-            n_bytes += len(chunk)
-            if n_bytes > MAX_PAGE_BYTES:
+        page, began = io.BytesIO(), self._pace.seconds_now()
+        for piece in _unpacked(answer):
+            if page.tell() + len(piece) > MAX_PAGE_BYTES:
                 raise HarvestError(
                     f"A page of {self._base_url} is larger than {MAX_PAGE_BYTES >> 20} MiB.",
                     do="Check ASTRO_OAI_URL.",
                 )
-            if (self._pace.clock() - began).total_seconds() > MAX_ANSWER_SECONDS:
+            if self._pace.seconds_now() - began > MAX_ANSWER_SECONDS:
                 raise _TryAgainError(f"an answer of more than {MAX_ANSWER_SECONDS:.0f} s")
-            chunks.append(chunk)
-        body = b"".join(chunks)
+            page.write(piece)
+        body = page.getvalue()
         if not body.strip():
             raise _TryAgainError("HTTP 200 with an empty body")
         if not body.rstrip().endswith(_END):
@@ -171,10 +184,7 @@ class Requester:
 
     def _server_time(self, answer: httpx.Response) -> datetime:
         """Return when the server says it answered: a date it names is by its own clock."""
-        try:
-            return parsedate_to_datetime(answer.headers.get("Date", "")).replace(tzinfo=UTC)
-        except ValueError:
-            return self._pace.clock()
+        return _http_date(answer.headers.get("Date", "")) or self._pace.clock()
 
     def _bad_page(self, error: Exception) -> PageError:
         return PageError(
@@ -205,10 +215,40 @@ def retry_after(value: str | None, now: datetime) -> float | None:
     text = (value or "").strip()
     if text.isascii() and text.isdigit():
         return float(text)
+    at = _http_date(text)
+    return None if at is None else max(0.0, (at - now).total_seconds())
+
+
+def _http_date(text: str) -> datetime | None:
+    """Return the instant a header names, or None where it names none."""
     try:
         at = parsedate_to_datetime(text)
-    except ValueError:
+        return at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
+    except (ValueError, TypeError, OverflowError):  # numbers without end, zones without measure
         return None
-    if at.tzinfo is None:
-        at = at.replace(tzinfo=UTC)
-    return max(0.0, (at - now).total_seconds())
+
+
+def _unpacked(answer: httpx.Response) -> Iterator[bytes]:
+    """Yield an answer's bytes, out of its gzip where it is in one, in pieces of bounded size.
+
+    httpx would unpack a whole chunk through any number of wrappings, however much that makes.
+    """
+    encoding = answer.headers.get("Content-Encoding", "").strip().lower()
+    if encoding in ("", "identity"):
+        yield from answer.iter_raw()
+        return
+    if encoding != "gzip":
+        raise _TryAgainError(f"HTTP 200 with content encoded as {encoding[:60]!r}")
+    gzip = zlib.decompressobj(wbits=31)
+    try:
+        for chunk in answer.iter_raw():
+            # nothing behind its end is looked at, but the clock is
+            piece = b"" if gzip.eof else gzip.decompress(chunk, _PIECE_BYTES)
+            yield piece
+            while gzip.unconsumed_tail or len(piece) == _PIECE_BYTES:
+                piece = gzip.decompress(gzip.unconsumed_tail, _PIECE_BYTES)
+                yield piece
+    except zlib.error as error:
+        raise _TryAgainError(f"a page whose gzip is damaged ({error})", is_page=True) from error
+    if not gzip.eof:
+        raise _TryAgainError("a page that is cut off", is_page=True)

@@ -3,8 +3,9 @@
 A harvest's folder holds ``page-00001.xml.gz``, … as they came and ``journal.jsonl``: one line when
 the harvest began, one for each page, one for each audit, one when it ended. Both only grow. A page
 is on the disk before the line that names it, so a harvest killed anywhere goes on after the last
-page the journal knows; a last line cut short is not a line. Belongs here: files and lines. Does not
-belong here: which page is asked for next (``oai``).
+page the journal knows; a last line cut short is not a line. A page found damaged is set aside and
+its line taken out: what it held is asked for again, the other pages stay. Belongs here: files and
+lines. Does not belong here: which page is asked for next (``oai``).
 """
 
 from __future__ import annotations
@@ -16,7 +17,6 @@ import os
 import zlib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,7 @@ from astro_assets.errors import DamagedArtifactError
 from astro_assets.ingest.oai_xml import Page, parse_page
 
 _JOURNAL = "journal.jsonl"
+_DAMAGED = ".damaged"
 
 
 @dataclass(frozen=True)
@@ -77,6 +78,8 @@ class Ending:
     """Different ids."""
     newest: str
     """The newest day of last change, ISO."""
+    unreadable: tuple[str, ...] = ()
+    """Ids the server lists and could not give."""
 
 
 class Journal:
@@ -88,8 +91,6 @@ class Journal:
         self.beginning: Beginning | None = None
         self.pages: list[KeptPage] = []
         self.audits: list[Mapping[str, Any]] = []
-        self.unreadable: set[str] = set()
-        """Ids the server lists and cannot give."""
         self.ending: Ending | None = None
         self._n_bytes = 0
         """Of whole lines; what lies behind was cut short by a kill."""
@@ -119,14 +120,15 @@ class Journal:
         return all(self._is_whole(page) for page in self.pages)
 
     def without_damage(self) -> Journal:
-        """Forget the first page that is not whole and all that came after; return what is left."""
-        whole = list(takewhile(self._is_whole, self.pages))
-        if len(whole) == len(self.pages):
+        """Set damaged pages aside and forget them and the ending; return what is left."""
+        damaged = {page.file for page in self.pages if not self._is_whole(page)}
+        if not damaged:
             return self
+        for name in damaged & {path.name for path in self.folder.iterdir()}:
+            (self.folder / name).replace(self.folder / f"{name}{_DAMAGED}")
         path = self.folder / _JOURNAL
-        first_bad = self.pages[len(whole)].file
         lines = path.read_bytes()[: self._n_bytes].splitlines(keepends=True)
-        kept = takewhile(lambda line: _decoded(line, path).get("file") != first_bad, lines)
+        kept = [line for line in lines if not _tells_of(_decoded(line, path), damaged)]
         atomic.write_bytes(path, b"".join(kept), durable=True)
         return Journal.read(self.folder)
 
@@ -138,7 +140,7 @@ class Journal:
     def keep(self, data: bytes, page: Page, *, request: str, at: str) -> None:
         """Write a page and the line that names it."""
         packed = gzip.compress(data, mtime=0)
-        name = f"page-{len(self.pages) + 1:05d}.xml.gz"
+        name = f"page-{self._next_number():05d}.xml.gz"
         atomic.write_bytes(self.folder / name, packed, durable=True)
         kept = KeptPage(
             file=name,
@@ -155,10 +157,6 @@ class Journal:
             next_token=page.resumption_token,
         )
         self._append("page", asdict(kept))
-
-    def note_unreadable(self, paper: str) -> None:
-        """Write down a paper the server lists and cannot give."""
-        self._append("unreadable", {"id": paper})
 
     def note_audit(self, *, at: str, n_listed: int, n_missing: int) -> None:
         """Write down what an audit found."""
@@ -182,6 +180,12 @@ class Journal:
         if hashlib.sha256(data).hexdigest() != kept.sha256:
             raise _damaged(path, "its bytes changed")
         return parse_page(data)
+
+    def _next_number(self) -> int:
+        """Return a number no page had: a page that was set aside keeps its own."""
+        names = [page.file for page in self.pages]
+        names += [path.name for path in self.folder.glob(f"page-*{_DAMAGED}")]
+        return 1 + max((int(name[5:10]) for name in names), default=0)
 
     def _is_whole(self, page: KeptPage) -> bool:
         path = self.folder / page.file
@@ -207,12 +211,11 @@ class Journal:
                     self.beginning = Beginning(**fields)
                 case "page":
                     self.pages.append(KeptPage(**fields))
-                case "unreadable":
-                    self.unreadable.add(fields["id"])
                 case "audit":
                     self.audits.append(fields)
                 case "end":
-                    self.ending = Ending(**fields)
+                    unreadable = tuple(fields.pop("unreadable", ()))
+                    self.ending = Ending(**fields, unreadable=unreadable)
         except (TypeError, KeyError) as error:
             raise _damaged(self.folder / _JOURNAL, f"an entry cannot be read ({error})") from error
 
@@ -227,9 +230,13 @@ def _decoded(line: bytes, path: Path) -> dict[str, Any]:
     return fields
 
 
+def _tells_of(line: Mapping[str, Any], damaged: set[str]) -> bool:
+    return line["event"] == "end" or line.get("file") in damaged
+
+
 def _damaged(path: Path, why: str) -> DamagedArtifactError:
     return DamagedArtifactError(
         f"{path} cannot be used: {why[:200]}.",
         expected="what the harvest wrote.",
-        do="Remove its folder and harvest the window again.",
+        do="Materialise the asset again: what is damaged is set aside and asked for anew.",
     )

@@ -11,7 +11,7 @@ import re
 
 _CONTROL = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f]|\xef\xbf[\xbe\xbf]")
 _REFERENCE = re.compile(rb"&#(?:x([0-9a-fA-F]{1,8})|([0-9]{1,10}));")
-_RECORD = re.compile(rb"<record>.*?</record>", re.DOTALL)
+_START, _STOP = b"<record>", b"</record>"
 _TOKEN = re.compile(rb"<resumptionToken[^<>]*>([^<>]*)</resumptionToken>")
 _RESPONSE_DATE = re.compile(rb"<responseDate>\s*([0-9TZ:.+-]{1,40})\s*</responseDate>")
 
@@ -49,7 +49,14 @@ def as_utf8(data: bytes) -> tuple[bytes, int]:
 
 def records_of(data: bytes) -> list[bytes]:
     """Return the ``<record>`` elements of a page, told by their tags alone."""
-    return _RECORD.findall(data)
+    records, start = [], data.find(_START)
+    while start >= 0:
+        end = data.find(_STOP, start)
+        if end < 0:
+            break
+        records.append(data[start : end + len(_STOP)])
+        start = data.find(_START, end)
+    return records
 
 
 def token_of(data: bytes) -> str | None:

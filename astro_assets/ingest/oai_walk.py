@@ -134,17 +134,15 @@ def walk(
         PageError: a page cannot be had.
         HarvestError: no answer, or a list that does not come to an end.
     """
-    way = _Way(cursor, may_be_empty=may_be_empty, may_skip=may_skip)
+    way = _Way(cursor, requester, may_be_empty=may_be_empty, may_skip=may_skip)
     for _ in range(MAX_PAGES):
         try:
             step = ask(listing.query(way.cursor), listing.parse, requester)
         except ProtocolError as error:
-            if way.is_over(error):
+            if way.is_over(error) or not way.turn_back(error):
                 return
-            way.turn_back(error)
-            requester.wait(way.n_setbacks)
         except PageError as error:
-            if not way.skip(error, requester.now.date()):
+            if not way.skip(error):
                 return
         else:
             yield step
@@ -157,11 +155,13 @@ def walk(
 class _Way:
     """How far a walk has come, and how often it was thrown back."""
 
-    def __init__(self, cursor: Cursor, *, may_be_empty: bool, may_skip: bool) -> None:
+    def __init__(
+        self, cursor: Cursor, requester: Requester, *, may_be_empty: bool, may_skip: bool
+    ) -> None:
         self.cursor = cursor
-        self.n_setbacks = 0
-        """Since the day last moved on."""
+        self._requester = requester
         self._may_be_empty, self._may_skip = may_be_empty, may_skip
+        self._n_setbacks = 0  # since the day last moved on
         self._n_skips = 0
         self._has_begun = False
 
@@ -173,9 +173,11 @@ class _Way:
                 expected="a new token on every page but the last.",
                 do="Run again later: whole pages are kept.",
             )
-        day = max([self.cursor.day, *page.datestamps])
+        # a day that lies ahead cannot be asked from
+        tomorrow = (self._requester.now + timedelta(days=1)).date().isoformat()
+        day = max([self.cursor.day, *(d for d in page.datestamps if d <= tomorrow)])
         if day > self.cursor.day:
-            self.n_setbacks = 0
+            self._n_setbacks = 0
         self.cursor = Cursor(day, page.resumption_token)
         self._has_begun, self._n_skips = True, 0
 
@@ -184,19 +186,31 @@ class _Way:
         likely = self._n_skips > 0 or (self._may_be_empty and not self._has_begun)
         return likely and error.code == "noRecordsMatch"
 
-    def turn_back(self, error: ProtocolError) -> None:
-        """Go back to the start of the day, unless that was done too often."""
-        mendable = error.code in ("badResumptionToken", "noRecordsMatch")
-        self.n_setbacks += 1
-        if not mendable or self.n_setbacks > MAX_SETBACKS:
-            raise error
-        self.cursor = Cursor(self.cursor.day)
+    def turn_back(self, error: ProtocolError) -> bool:
+        """Go back to the start of the day, or on behind it if that was done too often.
 
-    def skip(self, error: PageError, today: date) -> bool:
+        False where no day is left.
+        """
+        token_is_bad = error.code == "badResumptionToken" or (
+            error.code == "badArgument" and self.cursor.token is not None
+        )
+        if not token_is_bad and error.code != "noRecordsMatch":
+            raise error
+        self._n_setbacks += 1
+        if self._n_setbacks > MAX_SETBACKS:
+            if not token_is_bad:
+                raise error
+            return self.skip(error)
+        self.cursor = Cursor(self.cursor.day)
+        self._requester.wait(self._n_setbacks)
+        return True
+
+    def skip(self, error: HarvestError) -> bool:
         """Go on some days behind a page that cannot be had; False where no day is left."""
         if not self._may_skip or self._n_skips == MAX_SKIPS:
             raise error
         day = date.fromisoformat(self.cursor.day) + timedelta(days=1 << self._n_skips)
         self._n_skips += 1
+        self._n_setbacks = 0
         self.cursor = Cursor(day.isoformat())
-        return day <= today
+        return day <= self._requester.now.date()

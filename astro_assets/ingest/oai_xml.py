@@ -8,7 +8,7 @@ they came; what is missing is None.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 from xml.etree.ElementTree import Element, ParseError
 
 from defusedxml.common import DefusedXmlException
@@ -64,7 +64,8 @@ class Page:
     response_date: str
     """The server's clock, ISO 8601 UTC."""
     n_broken: int
-    """Records left out because they lack arXivRaw metadata or an id, or are ill-formed."""
+    """Records left out because they lack arXivRaw metadata or an id, are ill-formed, or changed
+    after the server answered."""
     n_repaired: int
     """Characters XML does not allow, taken out so that the rest can be read."""
 
@@ -114,11 +115,13 @@ def parse_page(data: bytes, *, strict: bool = False) -> Page:
         return _page_by_records(clean, n_repaired, str(error))
     listed = _listed(root, "ListRecords", "GetRecord")
     items = listed.findall(f"{_OAI}record")
-    records = [record for item in items if (record := _record(item)) is not None]
+    response_date = (root.findtext(f"{_OAI}responseDate") or "").strip()
+    read = [record for item in items if (record := _record(item)) is not None]
+    records = [record for record in read if not _lies_ahead(record, response_date)]
     return Page(
         records=records,
         resumption_token=(listed.findtext(f"{_OAI}resumptionToken") or "").strip() or None,
-        response_date=(root.findtext(f"{_OAI}responseDate") or "").strip(),
+        response_date=response_date,
         n_broken=len(items) - len(records),
         n_repaired=n_repaired,
     )
@@ -148,18 +151,22 @@ def parse_headers(data: bytes, *, strict: bool = False) -> Headers:
 
 
 def _page_by_records(data: bytes, n_repaired: int, why: str) -> Page:
-    """Read an ill-formed page by its records, each alone."""
-    text, n_no_utf8 = oai_repair.as_utf8(data)
-    chunks = oai_repair.records_of(text)
-    records = [record for chunk in chunks if (record := _lone_record(chunk)) is not None]
-    if not records:
+    """Read an ill-formed page by its records, each alone.
+
+    Of several records one that is no UTF-8 is left out: alone it may come undamaged.
+    """
+    chunks = oai_repair.records_of(data)
+    whole = [oai_repair.as_utf8(chunk) for chunk in chunks]
+    believed = [(text, n) for text, n in whole if not n or len(chunks) == 1]
+    read = [(record, n) for text, n in believed if (record := _lone_record(text)) is not None]
+    if not read:
         raise _no_page(f"it is no well-formed XML ({why})")
     return Page(
-        records=records,
-        resumption_token=oai_repair.token_of(text),
-        response_date=oai_repair.response_date_of(text),
-        n_broken=len(chunks) - len(records),
-        n_repaired=n_repaired + n_no_utf8,
+        records=[record for record, _ in read],
+        resumption_token=oai_repair.token_of(data),
+        response_date=oai_repair.response_date_of(data),
+        n_broken=len(chunks) - len(read),
+        n_repaired=n_repaired + sum(n for _, n in read),
     )
 
 
@@ -229,6 +236,15 @@ def _header(head: Element) -> Header | None:
     if not named or not _is_day(datestamp):
         return None
     return Header(identifier.removeprefix(_PREFIX), datestamp)
+
+
+def _lies_ahead(record: Record, response_date: str) -> bool:
+    """Tell whether a record changed later than the day after the answer, which cannot be."""
+    try:
+        last = date.fromisoformat(response_date[:10]) + timedelta(days=1)
+    except (ValueError, OverflowError):
+        return False
+    return (record.datestamp or "") > last.isoformat()
 
 
 def _is_day(text: str) -> bool:

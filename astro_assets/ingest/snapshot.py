@@ -54,7 +54,8 @@ def inspect_snapshot(located: Located, *, sha256: str, today: date, progress: Pr
 
     Returns:
         The file; its fingerprint is ``sha256``. Facts: origin, source, vintage (ISO day),
-        vintage_from, path, and what the source itself told (``kaggle_version``).
+        vintage_from, path, and what the source itself told (``kaggle_version``). Of a harvested
+        one, the counts of its harvests are among the counts.
 
     Raises:
         BadSnapshotError: a damaged snapshot, or none at all, more than 1 % of its lines broken, or
@@ -85,6 +86,7 @@ def inspect_snapshot(located: Located, *, sha256: str, today: date, progress: Pr
             "n_bytes": located.stamp[0],
             "n_text_bytes": counts.n_bytes,
             "n_future_dates": vintage.n_future_dates,
+            **located.told,
         },
         files={path.name: sha256},
         facts=_facts(located, vintage.newest(), today=today),

@@ -45,6 +45,8 @@ class Located:
     """(ISO day, who says so) where the source tells it; else the records must."""
     identity: Mapping[str, Any] = field(default_factory=dict)
     """What tells it from another snapshot beside path and bytes, as plain JSON values."""
+    told: Mapping[str, int] = field(default_factory=dict)
+    """Counts its source tells of how it came; they do not tell it from another snapshot."""
 
 
 def locate_snapshot(
@@ -65,7 +67,8 @@ def locate_snapshot(
         until: The newest month of generated records; the others take no notice of it.
         progress: Who is told how far it is.
         force: Ask Kaggle for its newest version even if this home holds one, and fetch a version
-            again whose bytes have changed since; harvest anew on another day than the last time.
+            again whose bytes have changed since; harvest anew on another day than the last time,
+            or go on with such a harvest. Until that is whole, the one held before is used.
         server: The way to arXiv's OAI-PMH server, for ``oai``.
 
     Raises:
@@ -109,8 +112,7 @@ def _locate_kaggle(source: str, home: Home, *, progress: Progress, force: bool) 
 def _locate_harvest(
     folder: Path, server: Server | None, *, progress: Progress, force: bool
 ) -> Located:
-    newest = oai_snapshot.newest_folder(folder)
-    made = oai_snapshot.finished(newest)
+    made = oai_snapshot.newest_finished(folder)
     if made is None or force:
         if server is None:
             raise BadSettingError(
@@ -118,11 +120,18 @@ def _locate_harvest(
                 expected="the address of an OAI-PMH server.",
             )
         with server() as requester:
-            if newest is None or made is not None:
-                newest = folder / f"{oai_snapshot.KIND}-{requester.now.date()}"
-            made = oai_snapshot.harvest_snapshot(newest, requester, progress=progress)
-    vintage = made.vintage, "harvest"
-    return Located(made.path, oai_snapshot.KIND, "oai", stamp_of(made.path), vintage=vintage)
+            begun = oai_snapshot.newest_folder(folder)
+            if begun is None or oai_snapshot.finished(begun) is not None:
+                begun = folder / f"{oai_snapshot.KIND}-{requester.now.date()}"
+            made = oai_snapshot.harvest_snapshot(begun, requester, progress=progress)
+    return Located(
+        made.path,
+        oai_snapshot.KIND,
+        "oai",
+        stamp_of(made.path),
+        vintage=(made.vintage, "harvest"),
+        told=made.counts,
+    )
 
 
 def _locate_synthetic(source: str, home: Home, *, until: Month, progress: Progress) -> Located:

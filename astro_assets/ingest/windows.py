@@ -17,8 +17,9 @@ import httpx
 
 from astro_assets.artifacts import fingerprint
 from astro_assets.artifacts.manifest import Built
-from astro_assets.ingest.oai import Order, held_harvest
+from astro_assets.ingest.oai import Order
 from astro_assets.ingest.oai import harvest as harvest_order
+from astro_assets.ingest.oai_held import held_harvest
 from astro_assets.ingest.oai_http import TIMEOUT, Requester
 from astro_assets.ingest.oai_pace import Pace
 from astro_assets.months import Month
@@ -52,8 +53,8 @@ def needed_months(vintage: date, release: Month) -> list[Month]:
 def cover(folder: Path, needed: list[Month]) -> Coverage:
     """Choose, from the windows held in ``folder``, those that cover the needed months.
 
-    A window covers the months from its own to the last that had ended when it was harvested. The
-    earliest window that covers a month is taken, so that later harvests do not change old releases.
+    A window covers the months from its own to the last that had ended when it was harvested. Of
+    several the one harvested first is taken, so that later harvests do not change old releases.
     """
     held = [held_harvest(path) for path in sorted(folder.glob("????-??"))]
     windows = [window for window in held if window is not None]
@@ -63,8 +64,8 @@ def cover(folder: Path, needed: list[Month]) -> Coverage:
         covering = [window for window in windows if _covers(window, month)]
         if not covering:
             missing.append(month)
-        elif covering[0] not in chosen:
-            chosen.append(covering[0])
+        elif (first := min(covering, key=_harvested)) not in chosen:
+            chosen.append(first)
     chosen.sort(key=lambda window: str(window.facts["harvested_at"]))
     return Coverage(tuple(chosen), tuple(missing))
 

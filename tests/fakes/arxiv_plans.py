@@ -49,15 +49,21 @@ CHANGES = ("edit", "withdrawal", "new paper", "category loss")
 
 
 def random_faults(
-    rng: random.Random, *, n_requests: int, fake: FakeArxiv, last_edit: int | None = None
+    rng: random.Random,
+    *,
+    n_requests: int,
+    fake: FakeArxiv,
+    last_edit: int | None = None,
+    twice_a_day: bool = False,
 ) -> list[str]:
     """Fill ``fake.faults`` for the first requests; return a line for each, to show on failure.
 
     About half of the requests have a fault. There are at most ``per_page`` changes of papers in all
     (arXiv's own rate is far below a page per harvest), the last before request ``last_edit`` (None:
     half of the requests): what changes after a client has looked for the last time it cannot know.
-    A change is made before its request is answered, and its request may have a fault besides. No
-    paper changes that has today's datestamp already.
+    A change is made before its request is answered, and its request may have a fault besides. A
+    paper that has today's datestamp already changes again only with ``twice_a_day``: its datestamp
+    stays, so that no list of identifiers tells it.
     """
     changing = _changing_requests(rng, fake, n_requests // 2 if last_edit is None else last_edit)
     told, n_failing, n_days = [], 0, 0
@@ -68,7 +74,7 @@ def random_faults(
         fault = None if name is None else {**FAILING, **HARMLESS}[name](rng)
         words = [] if name is None else [name]
         if number in changing:
-            kind, change = _change(rng, number)
+            kind, change = _change(rng, number, twice_a_day=twice_a_day)
             fault = faults.then(change, fault)
             words.insert(0, kind)
         if fault is not None:
@@ -90,18 +96,24 @@ def _kind(rng: random.Random, *, may_fail: bool, may_rest: bool) -> str | None:
     return kind
 
 
-def _change(rng: random.Random, number: int) -> tuple[str, Callable[[FakeArxiv], None]]:
+def _change(
+    rng: random.Random, number: int, *, twice_a_day: bool
+) -> tuple[str, Callable[[FakeArxiv], None]]:
     """Return a change of one paper, drawn now and made when its request comes."""
     kind, place = rng.choice(CHANGES), rng.random()
 
     def change(fake: FakeArxiv) -> None:
-        # Datestamps are days: no client can see that a paper changed twice on one of them.
         today = fake.today()
-        free = [r for r in fake.in_order() if not r.get("deleted") and r["datestamp"] < today]
+        free = [
+            r
+            for r in fake.in_order()
+            if not r.get("deleted") and (twice_a_day or r["datestamp"] < today)
+        ]
         if kind == "new paper" or not free:
             fake.add(_new_paper(fake, number))
             return
-        paper = free[int(place * len(free))]
+        # with twice_a_day the newest oftener, which come last
+        paper = free[int((place**0.3 if twice_a_day else place) * len(free))]
         if kind == "edit":
             fake.edit(paper["id"], title=f"{paper['title']} (edit {number})")
         elif kind == "withdrawal":
@@ -119,3 +131,34 @@ def _new_paper(fake: FakeArxiv, number: int) -> dict[str, Any]:
         f"{moment:%y%m}.{90_000 + number}", versions=[{"version": "v1", "created": created}]
     )
     return {**paper, "datestamp": fake.today()}
+
+
+def random_outage(rng: random.Random, fake: FakeArxiv) -> str:
+    """Let the server fail for some minutes of its clock, on top of what is planned; tell when."""
+    start, minutes = rng.randint(1, 40), rng.choice((1, 3, 10, 45, 200))
+    status, planned, until = rng.choice((500, 502, 503)), dict(fake.faults), list[float]()
+
+    def dark(number: int) -> Fault:
+        def run(exchange: faults.Exchange) -> None:
+            now = fake.moment().timestamp()
+            until or until.append(now + 60 * minutes)
+            if now < until[0]:
+                faults.fail(status)(exchange)
+            else:
+                planned.get(number, faults.Exchange.answer)(exchange)
+
+        return run
+
+    fake.faults |= {number: dark(number) for number in range(start, start + 400)}
+    return f"{start}: HTTP {status} for {minutes} minutes"
+
+
+def random_page_sizes(rng: random.Random, fake: FakeArxiv, *, n_requests: int) -> None:
+    """Let the size of pages change now and then, on top of what is planned."""
+    for number in rng.sample(range(1, n_requests + 1), min(n_requests, 4)):
+        size = rng.randint(2, 25)
+
+        def change(server: FakeArxiv, size: int = size) -> None:
+            server.per_page = size
+
+        fake.faults[number] = faults.then(change, fake.faults.get(number))

@@ -11,7 +11,8 @@ from typing import Any
 import httpx
 
 from astro_assets.artifacts.manifest import Built
-from astro_assets.ingest.oai import Order, harvest, read_records
+from astro_assets.ingest.oai import Order, harvest
+from astro_assets.ingest.oai_held import read_records
 from astro_assets.ingest.oai_http import Requester
 from astro_assets.ingest.oai_pace import Pace
 from astro_assets.ingest.records import Record

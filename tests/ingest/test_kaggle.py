@@ -1,5 +1,6 @@
 """The store of what Kaggle sends, with kagglehub's real client and a small Kaggle on loopback."""
 
+import errno
 import fcntl
 import io
 import zipfile
@@ -18,6 +19,7 @@ from astro_assets.ingest.kaggle import fetch, version_of
 from astro_assets.progress import NO_PROGRESS
 from tests.fakes.kaggle import FILE, FakeKaggle, reach, serving
 
+requests = pytest.importorskip("requests", reason="the extra `kaggle` is missing")
 pytest.importorskip("kagglehub", reason="the extra `kaggle` is missing")
 
 PLAIN = b'{"id": "2307.00001"}\n' * 5_000
@@ -214,17 +216,74 @@ def test_fewer_bytes_than_promised_are_kept_to_be_continued(server, root):
     assert server.ranges == [None, f"bytes={len(OLD) - 9}-"]
 
 
-@pytest.mark.parametrize("status", [403, 404, 416, 503])
-def test_what_the_store_answers_instead_is_not_appended(server, root, status):
+@pytest.mark.parametrize(
+    ("status", "then"),
+    [(code, "bytes=40000-") for code in (301, 403, 404, 429, 500, 503)]
+    + [(206, None), (416, None)],
+)
+def test_what_the_store_answers_instead_is_not_appended(server, root, status, then):
     server.cut_after = 40_000
     with pytest.raises(BadSnapshotError):
         _fetch(root)
     server.store_status = status
-    with pytest.raises(BadSnapshotError, match=f"answered {status}"):
+    kept = "what has been fetched is kept" if then else "it starts afresh"
+    with pytest.raises(BadSnapshotError, match=f"answered {status}.*") as raised:
         _fetch(root)
-    assert server.ranges == [None, "bytes=40000-"]
+    assert kept in raised.value.do
     server.store_status = 0
     assert _fetch(root).path.read_bytes() == NEW
+    assert server.ranges == [None, "bytes=40000-", then]
+
+
+@pytest.mark.parametrize(
+    ("headers", "continues"),
+    [
+        ({"Content-Range": "bytes 5-9/10", "ETag": '"a"'}, True),
+        ({"Content-Range": "bytes 5-9/10"}, True),
+        ({"Content-Range": "bytes 5-9/10", "ETag": '"b"'}, False),
+        ({"Content-Range": "bytes 4-9/10", "ETag": '"a"'}, False),
+        ({"Content-Range": "bytes 55-9/10"}, False),
+        ({"ETag": '"a"'}, False),
+    ],
+)
+def test_a_part_is_of_the_same_file_and_begins_where_ours_ends(headers, continues):
+    answer = requests.Response()
+    answer.headers.update(headers)
+    offer = kaggle_api.Offer("https://example.org", 10, None, '"a"')
+    assert kaggle._continues(answer, 5, offer) is continues
+    assert not kaggle._continues(answer, 0, offer)
+
+
+def test_a_forced_download_that_is_cut_leaves_the_held_version_in_use(server, root):
+    held = _fetch(root)
+    server.versions[231] = OLD
+    server.cut_after = 40_000
+    with pytest.raises(BadSnapshotError):
+        _fetch(root, force=True)
+    n_calls = len(server.calls)
+    assert _fetch(root) == held
+    assert len(server.calls) == n_calls
+    assert _fetch(root, force=True).version == 231
+    assert server.ranges[-1] == "bytes=40000-"
+    assert _fetch(root).version == 231
+
+
+def test_a_first_download_that_was_withdrawn_meanwhile_gives_way_to_the_newest(server, root):
+    server.cut_after = 40_000
+    with pytest.raises(BadSnapshotError):
+        _fetch(root)
+    del server.versions[230]
+    assert _fetch(root).version == 200
+    assert not (root / "begun.json").exists()
+
+
+def test_a_note_that_finds_no_room_is_named(server, root, monkeypatch):
+    def full(*_, **__):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(kaggle.atomic, "write_text", full)
+    with pytest.raises(BadSnapshotError, match=r"begun\.json cannot be written: No space left"):
+        _fetch(root)
 
 
 def test_a_file_larger_than_any_snapshot_is_refused(server, root, monkeypatch):

@@ -1,5 +1,7 @@
+import errno
 import gzip
 import json
+from datetime import date, timedelta
 from urllib.parse import quote
 
 import httpx
@@ -7,7 +9,8 @@ import pytest
 
 from astro_assets.errors import DamagedArtifactError, HarvestError, MissingArtifactError
 from astro_assets.ingest import oai, oai_walk
-from astro_assets.ingest.oai import Order, harvest, held_harvest, read_window
+from astro_assets.ingest.oai import Order, harvest
+from astro_assets.ingest.oai_held import held_harvest, read_window
 from astro_assets.ingest.oai_http import Requester
 from astro_assets.ingest.oai_journal import Journal
 from astro_assets.ingest.oai_pace import Pace
@@ -156,12 +159,15 @@ def test_a_token_that_expired_while_nobody_harvested_is_no_loss(fake, folder, ti
     assert set(merged(folder)) == WINDOW_IDS
 
 
-def test_a_server_that_refuses_every_token_is_given_up(fake, folder, time):
-    fake.faults = {i: refuse("badResumptionToken") for i in range(2, 100, 2)}
+def test_what_lies_behind_a_token_that_is_refused_for_ever_is_fetched_paper_by_paper(
+    fake, folder, time
+):
     fake.per_page = 1
     fake.records = [paper(i, "06-30") for i in range(1, 4)]
-    with pytest.raises(HarvestError, match="badResumptionToken"):
-        harvest_june(fake, folder, time)
+    fake.faults = {i: faults.refuse_token for i in range(1, 100)}
+    built = harvest_june(fake, folder, time)
+    assert set(merged(folder)) == {"2606.00001", "2606.00002", "2606.00003"}
+    assert built.counts["n_recovered"] == 2
 
 
 def test_an_edit_during_the_harvest_shifts_a_paper_out_of_the_list_and_the_audit_finds_it(
@@ -196,6 +202,138 @@ def test_many_missing_papers_are_listed_again_and_not_fetched_one_by_one(
     harvest_june(fake, folder, time)
     assert not any("verb=GetRecord" in query for query in fake.queries)
     assert {merged(folder)[f"2606.0000{i}"].datestamp for i in (3, 4)} == {"2026-06-20"}
+
+
+def test_papers_that_listing_again_does_not_bring_are_fetched_one_by_one_however_many(
+    fake, folder, time, monkeypatch
+):
+    """A day with a page that cannot be made, and more papers on it than are fetched singly."""
+    monkeypatch.setattr(oai, "MAX_SINGLE_RECORDS", 4)
+    fake.per_page = 4
+    fake.records = [paper(i, "06-15") for i in range(1, 201)] + [paper(999, "06-30")]
+    fake.poisoned = {"2606.00003"}
+    built = harvest_june(fake, folder, time)
+    assert len(merged(folder)) == 200
+    assert built.facts["unreadable"] == ["2606.00003"]
+
+
+def _outage(fake, time, *, minutes, after):
+    """Let every request fail from the n-th on, for some minutes of the clock."""
+    until = []
+
+    def fault(exchange):
+        until or until.append(time.now + timedelta(minutes=minutes))
+        if time.now < until[0]:
+            fail(500)(exchange)
+        else:
+            exchange.answer()
+
+    fake.faults = {i: fault for i in range(after, after + 500)}
+
+
+@pytest.mark.parametrize("minutes", [1, 3, 10, 120])
+def test_an_outage_while_papers_are_fetched_singly_loses_none(fake, folder, time, minutes):
+    fake.records = [paper(i, "06-30") for i in range(1, 6)]
+    fake.edit("2606.00001", day="2026-06-30", title="first edit")
+
+    def go_dark(server):
+        server.edit("2606.00002", title="edited")
+        _outage(server, time, minutes=minutes, after=len(server.queries) + 3)
+
+    fake.faults = {2: faults.then(go_dark)}
+    for _ in range(5):
+        try:
+            built = harvest_june(fake, folder, time)
+            break
+        except HarvestError:
+            time.advance(3_600)
+    assert set(merged(folder)) == {f"2606.{i:05d}" for i in range(1, 6)}
+    assert merged(folder)["2606.00002"].title == "edited"
+    assert built.counts["n_unreadable"] == 0
+
+
+def test_a_paper_that_could_not_be_had_is_asked_for_again_by_a_resumed_harvest(fake, folder, time):
+    fake.records = [paper(1, "06-01"), paper(2, "06-02")]
+    fake.ill_formed = {"2606.00001"}
+    with pytest.raises(HarvestError, match="no change after 2026-06-02"):
+        harvest_june(fake, folder, time)
+    fake.ill_formed = set()
+    fake.add(paper(3, "06-30"))
+    built = harvest_june(fake, folder, time)
+    assert set(merged(folder)) == {"2606.00001", "2606.00002", "2606.00003"}
+    assert built.facts["unreadable"] == []
+
+
+@pytest.mark.parametrize("how", ["poisoned", "ill_formed"])
+def test_a_server_that_gives_none_of_its_papers_is_not_well(fake, folder, time, how):
+    setattr(fake, how, {record["id"] for record in fake.records})
+    with pytest.raises(HarvestError, match=r"cannot be had|no OAI-PMH page|HTTP 500"):
+        harvest_june(fake, folder, time)
+    assert held_harvest(folder) is None
+
+
+def test_a_full_disk_is_named_and_leaves_a_harvest_to_go_on_with(fake, folder, time, monkeypatch):
+    def full(*_arguments, **_options):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("astro_assets.artifacts.atomic.write_bytes", full)
+        with pytest.raises(HarvestError, match="No space left on device"):
+            harvest_june(fake, folder, time)
+    harvest_june(fake, folder, time)
+    assert set(merged(folder)) == WINDOW_IDS
+
+
+def test_a_server_whose_clock_is_years_ahead_can_be_harvested(fake, folder, time):
+    fake.tick(10 * 365 * 86_400)
+    harvest_june(fake, folder, time)
+    assert set(merged(folder)) == WINDOW_IDS
+
+
+def test_a_day_of_change_far_ahead_is_not_believed(fake, folder, time):
+    def spoiled(exchange):
+        body = exchange.reply().body.replace(b"<datestamp>2026-06", b"<datestamp>2126-06", 1)
+        faults.send(exchange, 200, body)
+
+    fake.faults = {1: spoiled, 2: faults.refuse_token}
+    built = harvest_june(fake, folder, time)
+    assert {i: one.datestamp for i, one in merged(folder).items()} == {
+        record["id"]: record["datestamp"] for record in fake.records[1:]
+    }
+    assert (built.counts["n_broken"], built.counts["n_unreadable"]) == (1, 0)
+
+
+def test_a_month_has_ended_only_when_both_clocks_say_so(fake, folder, time):
+    fake.tick(-6 * 86_400)
+    fake.records = fake.records[:5]
+    with pytest.raises(HarvestError, match="known up to 2026-06-26"):
+        harvest_june(fake, folder, time)
+    fake.tick(6 * 86_400)
+    fake.edit("2606.00002", day="2026-06-28", title="edited since")
+    built = harvest_june(fake, folder, time)
+    assert merged(folder)["2606.00002"].title == "edited since"
+    assert built.facts["harvested_at"].startswith("2026-07-02")
+
+
+def test_months_that_are_caught_up_must_all_be_told(fake, folder, time):
+    """The server knows nothing after June; in September that is no window of three months."""
+    time.advance(62 * 86_400)
+    with pytest.raises(HarvestError, match=r"no change after 2026-07-01.*\n.*up to 2026-08-31"):
+        harvest_june(fake, folder, time)
+    fake.add(paper(8, "06-30") | {"datestamp": "2026-08-30"})
+    harvest_june(fake, folder, time)
+
+
+def test_a_damaged_page_costs_the_others_nothing(fake, folder, time):
+    harvest_june(fake, folder, time)
+    kept = (folder / "page-00003.xml.gz").read_bytes()
+    (folder / "page-00001.xml.gz").write_bytes(b"damaged")
+    fake.queries.clear()
+    fake.edit("2606.00006", day="2026-07-02", title="months later")
+    built = harvest_june(fake, folder, time)
+    assert set(merged(folder)) == WINDOW_IDS
+    assert (folder / "page-00003.xml.gz").read_bytes() == kept
+    assert built.counts["n_recovered"] == 3  # two papers of the page, one edited since
 
 
 def test_arxiv_that_does_not_stand_still_is_left_for_later(fake, folder, time, monkeypatch):
@@ -367,14 +505,16 @@ def test_the_recorded_pages_of_the_real_server_are_harvested(shared, tmp_path, t
             body = body.replace(b"badArgument", b"noRecordsMatch")
         else:
             body = pages[query].read_bytes()
-        return httpx.Response(200, content=body, headers={"Content-Type": "text/xml"})
+        return httpx.Response(
+            200, stream=httpx.ByteStream(body), headers={"Content-Type": "text/xml"}
+        )
 
     pace = Pace(tmp_path / "turns.pace", time.clock, time.sleep)
     with httpx.Client(transport=httpx.MockTransport(answer)) as client:
         requester = Requester(
             "http://127.0.0.1:8077/oai", contact="me@example.org", client=client, pace=pace
         )
-        order = Order.of_window(Month(2011, 2))
+        order = Order("recorded", date(2011, 1, 30))
         built = harvest(order, tmp_path / "w", requester, progress=NO_PROGRESS)
     assert (built.counts["n_pages"], built.counts["n_papers"]) == (13, 503)
     assert (built.counts["n_recovered"], built.counts["n_rounds"]) == (0, 1)

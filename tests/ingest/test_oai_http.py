@@ -1,3 +1,7 @@
+import gzip
+import tracemalloc
+import zlib
+
 import httpx
 import pytest
 
@@ -7,7 +11,7 @@ from astro_assets.ingest.oai_http import MAX_WAITING_SECONDS, PageError, Request
 from astro_assets.ingest.oai_pace import Pace
 from tests.builders import record
 from tests.fakes import arxiv_faults as faults
-from tests.fakes.arxiv_oai import FakeArxiv, busy, cut, fail, serving
+from tests.fakes.arxiv_oai import FakeArxiv, busy, cut, fail, send, serving
 from tests.fakes.clock import START, FakeClock
 
 QUERY = "verb=ListRecords&metadataPrefix=arXivRaw"
@@ -160,7 +164,97 @@ def test_a_contact_that_cannot_stand_in_a_header_is_refused(fake, time, tmp_path
         _requester(fake.url, client, time, tmp_path, contact)
 
 
-@pytest.mark.parametrize("url", ["", "ftp://x/oai", "file:///etc/passwd", "http://x/oai?verb=a"])
+def _gzipped(change=lambda data: data, encoding="gzip"):
+    def run(exchange):
+        assert exchange.handler.headers["Accept-Encoding"] == "gzip"
+        body = change(gzip.compress(exchange.reply().body))
+        send(exchange, 200, body, Content_Encoding=encoding)
+
+    return run
+
+
+@pytest.mark.parametrize("change", [lambda data: data, lambda data: data + b"behind its end"])
+def test_a_page_in_gzip_is_unpacked(fake, requester, time, change):
+    fake.faults = {1: _gzipped(change, "GZip")}
+    assert requester.get(QUERY) == fake.answer(QUERY)
+    assert time.slept == []
+
+
+@pytest.mark.parametrize("n_piece", [1, 7, 1 << 20])
+def test_pieces_of_any_size_make_the_page(fake, requester, monkeypatch, n_piece):
+    monkeypatch.setattr(oai_http, "_PIECE_BYTES", n_piece)
+    fake.faults = {1: _gzipped()}
+    assert requester.get(QUERY) == fake.answer(QUERY)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [lambda d: d[:-1], lambda d: d[:100], lambda d: b"", lambda d: b"no gzip",
+     lambda d: d[:-8] + bytes(8), lambda d: d[:60] + b"\xff\xff\xff" + d[63:]],
+)  # fmt: skip
+def test_a_page_whose_gzip_is_cut_or_damaged_is_a_bad_page(fake, requester, change):
+    fake.faults = dict.fromkeys(range(1, 5), _gzipped(change))
+    with pytest.raises(PageError, match=r"(cut off|gzip is damaged).*for one page 4 times"):
+        requester.get(QUERY)
+
+
+@pytest.mark.parametrize("encoding", ["gzip, gzip", "br", "deflate", "x" * 500])
+def test_another_wrapping_than_asked_for_is_not_opened(fake, requester, time, encoding):
+    fake.faults = {1: _gzipped(encoding=encoding)}
+    assert requester.get(QUERY) == fake.answer(QUERY)
+    assert time.slept[0] == 10.0
+
+
+def test_a_small_answer_that_unpacks_to_a_large_one_does_not_fill_the_memory(
+    fake, requester, monkeypatch
+):
+    monkeypatch.setattr(oai_http, "MAX_PAGE_BYTES", 2 << 20)
+    packer = zlib.compressobj(9, zlib.DEFLATED, 31)
+    bomb = b"".join([*(packer.compress(bytes(1 << 20)) for _ in range(64)), packer.flush()])
+    fake.faults = {1: _gzipped(lambda _: bomb)}
+    tracemalloc.start()
+    try:
+        with pytest.raises(HarvestError, match="is larger than 2 MiB"):
+            requester.get(QUERY)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 8 << 20
+
+
+def test_what_a_busy_server_asks_is_asked_of_the_next_harvest_too(fake, requester, time, tmp_path):
+    fake.faults = {1: busy("86400")}
+    with pytest.raises(HarvestError):
+        requester.get(QUERY)
+    with httpx.Client() as client:
+        _requester(fake.url, client, time, tmp_path).get(QUERY)
+    assert time.slept == [MAX_WAITING_SECONDS]
+
+
+@pytest.mark.parametrize("date", [f"Wed, 01 Jul {'9' * 20} 00:00:00 GMT", "soon", "",
+                                  f"Wed, 01 Jul 2026 00:00:00 +{'9' * 20}"])  # fmt: skip
+def test_a_server_whose_date_is_nonsense_is_read_by_our_clock(fake, requester, time, date):
+    until = "Thu, 02 Jul 2026 00:00:30 GMT"
+    fake.faults = {1: _busy_with_date(until, date)}
+    assert requester.get(QUERY) == fake.answer(QUERY)
+    assert time.slept == [30.0]
+
+
+def _busy_with_date(until, date):
+    def run(exchange):
+        exchange.handler.date_time_string = lambda timestamp=None: date
+        busy(until)(exchange)
+
+    return run
+
+
+def test_a_token_that_has_no_room_in_a_request_is_named(fake, requester):
+    with pytest.raises(PageError, match="cannot be asked for 'verb=ListRecords&resumptionToken=x"):
+        requester.get(f"verb=ListRecords&resumptionToken={'x' * 70_000}")
+    assert fake.queries == []
+
+
+@pytest.mark.parametrize("url", ["", "http://x/oai?verb=a", "http://a:b@x/oai", "http://x:99999/"])
 def test_an_address_that_is_none_is_refused(time, tmp_path, url):
     with httpx.Client() as client, pytest.raises(BadSettingError, match="address"):
         _requester(url, client, time, tmp_path)
@@ -174,6 +268,11 @@ def test_an_address_that_is_none_is_refused(time, tmp_path, url):
         ("Thu, 02 Jul 2026 00:01:00 GMT", 60.0),
         ("Thu, 02 Jul 2026 00:01:00", 60.0),
         ("Wed, 01 Jul 2026 00:00:00 GMT", 0.0),
+        ("9" * 400, float("inf")),
+        (f"Wed, 01 Jul {'9' * 20} 00:00:00 GMT", None),
+        (f"Wed, 01 Jul 2026 00:01:00 +{'9' * 20}", None),
+        (f"Wed, 01 Jul 2026 {'9' * 20}:01:00 GMT", None),
+        ("Fri, 31 Dec 9999 23:59:59 -2359", None),
         ("-5", None),
         ("soon", None),
         ("", None),

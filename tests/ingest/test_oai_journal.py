@@ -9,7 +9,9 @@ from tests.fakes.arxiv_oai import FakeArxiv
 from tests.ingest.harvesting import paper
 
 BEGINNING = Beginning("2026-06", "2026-05-30", None, "2026-07-02T00:00:00+00:00")
-ENDING = Ending("2026-07-02T00:01:00+00:00", "2026-07-02T00:02:00+00:00", 3, "2026-06-30")
+ENDING = Ending(
+    "2026-07-02T00:01:00+00:00", "2026-07-02T00:02:00+00:00", 3, "2026-06-30", ("2606.00009",)
+)
 QUERY = "verb=ListRecords&metadataPrefix=arXivRaw&from=2026-05-30"
 
 
@@ -30,19 +32,18 @@ def folder(tmp_path):
     journal.begin(BEGINNING)
     for query, data, page in _pages(3):
         journal.keep(data, page, request=query, at="2026-07-02T00:00:09+00:00")
-    journal.note_unreadable("2606.00009")
     journal.note_audit(at="2026-07-02T00:01:00+00:00", n_listed=4, n_missing=1)
     journal.end(ENDING)
     return tmp_path / "w"
 
 
 def _state(journal):
-    return journal.beginning, journal.pages, journal.audits, journal.unreadable, journal.ending
+    return journal.beginning, journal.pages, journal.audits, journal.ending
 
 
 def test_a_folder_without_a_journal_is_a_harvest_that_has_not_begun(tmp_path):
     journal = Journal.read(tmp_path / "none")
-    assert _state(journal) == (None, [], [], set(), None)
+    assert _state(journal) == (None, [], [], None)
     assert not (tmp_path / "none").exists()
 
 
@@ -53,7 +54,6 @@ def test_what_was_written_is_read_again(folder):
     assert [kept.newest for kept in journal.pages] == ["2026-06-01", "2026-06-02", "2026-06-03"]
     assert journal.pages[0].request == QUERY
     assert journal.pages[2].next_token is None
-    assert journal.unreadable == {"2606.00009"}
     assert journal.audits == [{"at": "2026-07-02T00:01:00+00:00", "n_listed": 4, "n_missing": 1}]
     assert (journal.n_records, journal.is_whole()) == (3, True)
 
@@ -73,23 +73,44 @@ def test_a_kill_at_any_byte_of_the_journal_leaves_a_journal(folder):
         (folder / "journal.jsonl").write_bytes(whole[:n_bytes])
         journal = Journal.read(folder)
         assert journal.pages == full.pages[: len(journal.pages)]
-        journal.note_unreadable("2606.00001")
+        journal.note_audit(at="now", n_listed=n_bytes, n_missing=0)
         again = Journal.read(folder)
         assert _state(again) == _state(journal)
-        assert "2606.00001" in again.unreadable
+        assert again.audits[-1]["n_listed"] == n_bytes
 
 
 @pytest.mark.parametrize("number", [1, 2, 3])
-def test_pages_after_the_first_that_is_not_whole_do_not_count(folder, number):
-    (folder / f"page-0000{number}.xml.gz").write_bytes(b"damaged")
+def test_a_damaged_page_is_set_aside_and_costs_itself_alone(folder, number):
+    name = f"page-0000{number}.xml.gz"
+    (folder / name).write_bytes(b"damaged")
     damaged = Journal.read(folder)
     assert not damaged.is_whole()
-    with pytest.raises(DamagedArtifactError, match=f"page-0000{number}"):
+    with pytest.raises(DamagedArtifactError, match=name):
         damaged.read_page(damaged.pages[number - 1])
     left = damaged.without_damage()
-    assert left.pages == damaged.pages[: number - 1]
+    assert [kept.file for kept in left.pages] == [
+        kept.file for kept in damaged.pages if kept.file != name
+    ]
     assert (left.beginning, left.ending, left.is_whole()) == (BEGINNING, None, True)
     assert _state(Journal.read(folder)) == _state(left)
+    assert (folder / f"{name}.damaged").read_bytes() == b"damaged"
+
+
+def test_a_new_page_takes_no_number_that_was_used(folder):
+    before = {path.name: path.read_bytes() for path in folder.glob("page-*")}
+    (folder / "page-00003.xml.gz").write_bytes(b"damaged")
+    left = Journal.read(folder).without_damage()
+    query, data, page = next(_pages(1))
+    left.keep(data, page, request=query, at="2026-08-02T00:00:00+00:00")
+    assert left.pages[-1].file == "page-00004.xml.gz"
+    for name in ("page-00001.xml.gz", "page-00002.xml.gz"):
+        assert (folder / name).read_bytes() == before[name]
+
+
+def test_a_page_that_is_gone_is_forgotten(folder):
+    (folder / "page-00002.xml.gz").unlink()
+    left = Journal.read(folder).without_damage()
+    assert [kept.file for kept in left.pages] == ["page-00001.xml.gz", "page-00003.xml.gz"]
 
 
 def test_a_page_with_other_bytes_in_whole_gzip_is_damaged(folder):

@@ -1,6 +1,8 @@
+import errno
 import os
 import subprocess
 import sys
+import time as clock
 from datetime import timedelta
 from itertools import pairwise
 
@@ -80,10 +82,77 @@ def test_a_clock_that_was_set_back_costs_one_pause(pace, time):
     assert time.slept == [pytest.approx(PAUSE)]
 
 
-def test_a_file_that_says_nothing_costs_no_pause(pace, time):
-    pace.path.write_bytes(b"\xff not a time")
+@pytest.mark.parametrize(
+    "noted",
+    [b"\xff not a time", b"nan", b"nan nan", b"inf inf", b"0 nan", b"1e999 1", b"1 2 3", b"\n"],
+)
+def test_a_file_that_says_nothing_readable_costs_one_pause(pace, time, noted):
+    pace.path.write_bytes(noted)
+    _take(pace, 2)
+    assert time.slept == pytest.approx([PAUSE, PAUSE])
+
+
+def test_a_wall_clock_that_is_set_takes_no_pause_away(tmp_path, time):
+    wall = FakeClock()
+    pace = Pace(tmp_path / "turns.pace", wall.clock, time.sleep, ticks=lambda: time.now.timestamp())
     _take(pace)
-    assert time.slept == []
+    wall.advance(3_600)
+    _take(pace)
+    wall.advance(-7_200)
+    _take(pace)
+    assert time.slept == pytest.approx([PAUSE, PAUSE])
+    assert pace.clock() == wall.now
+
+
+def test_pauses_are_measured_by_a_clock_nobody_sets(tmp_path):
+    pace = Pace(tmp_path / "turns.pace")
+    before = clock.clock_gettime(oai_pace._CLOCK)
+    assert before <= pace.seconds_now() <= clock.clock_gettime(oai_pace._CLOCK)
+
+
+def test_what_a_server_asks_of_one_holds_for_all(tmp_path, time):
+    one, two = (Pace(tmp_path / "turns.pace", time.clock, time.sleep) for _ in range(2))
+    with one.turn() as turn:
+        turn.seconds_away = 20.0
+    time.advance(5.0)
+    _take(two, 2)
+    assert time.slept == pytest.approx([15.0, PAUSE])
+
+
+@pytest.mark.parametrize("seconds", [90_000.0, float("inf")])
+def test_no_server_keeps_all_away_for_longer_than_an_hour(pace, time, seconds):
+    with pace.turn() as turn:
+        turn.seconds_away = seconds
+    _take(pace)
+    assert time.slept == pytest.approx([oai_pace.MAX_SECONDS_AWAY])
+    last = time.now.timestamp()
+    pace.path.write_bytes(f"{last} {last + 1e9}".encode())  # whoever wrote that
+    _take(pace)
+    assert time.slept[1:] == pytest.approx([oai_pace.MAX_SECONDS_AWAY])
+
+
+def test_a_machine_that_started_anew_has_forgotten_what_was_asked(pace, time):
+    with pace.turn() as turn:
+        turn.seconds_away = 600.0
+    time.now = START - timedelta(days=3)  # its clock began at nought again
+    _take(pace)
+    assert time.slept == pytest.approx([PAUSE])
+
+
+@pytest.mark.parametrize("make", [os.mkfifo, os.mkdir])
+def test_what_is_no_regular_file_is_refused(tmp_path, time, make):
+    make(tmp_path / "turns.pace")
+    with pytest.raises(BadSettingError, match=r"turns\.pace (is no regular|cannot be opened)"):
+        _take(Pace(tmp_path / "turns.pace", time.clock, time.sleep))
+
+
+def test_a_file_that_cannot_be_written_is_named(pace, monkeypatch):
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(oai_pace.os, "pwrite", full)
+    with pytest.raises(BadSettingError, match="cannot be written: No space left"):
+        _take(pace)
 
 
 def test_the_file_is_for_every_user_and_no_link_is_followed(tmp_path, time):

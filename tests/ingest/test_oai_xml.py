@@ -114,14 +114,20 @@ def test_an_ill_formed_record_costs_itself_alone():
         parse_page(data, strict=True)
 
 
-def test_bytes_that_are_no_utf8_become_a_sign_that_something_stood_there():
+def test_of_several_records_one_that_is_no_utf8_is_left_out():
     data = _three_with_one_spoiled(b"\xff\xfe\xe2")
     page = parse_page(data)
-    assert [r.id for r in page.records] == ["2607.00001", "2607.00002", "2607.00003"]
-    assert page.records[1].title == "t2\ufffd\ufffd\ufffd"
-    assert page.n_repaired == 3
+    assert [r.id for r in page.records] == ["2607.00001", "2607.00003"]
+    assert (page.n_broken, page.n_repaired, page.resumption_token) == (1, 0, "more")
     with pytest.raises(HarvestError, match="no well-formed XML"):
         parse_page(data, strict=True)
+
+
+def test_bytes_that_are_no_utf8_in_a_lone_record_become_a_sign_that_something_stood_there():
+    data = _list({**record("2607.00002", title="t2"), "datestamp": "2026-07-01"})
+    page = parse_page(data.replace(b"<title>t2", b"<title>t2\xff\xfe\xe2"))
+    assert page.records[0].title == "t2\ufffd\ufffd\ufffd"
+    assert (page.n_broken, page.n_repaired) == (0, 3)
 
 
 def test_headers_have_ids_and_days():

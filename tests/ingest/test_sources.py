@@ -5,7 +5,7 @@ from astro_assets.artifacts.home import Home
 from astro_assets.errors import BadSettingError, BadSnapshotError, HarvestError
 from astro_assets.ingest import sources
 from astro_assets.ingest.kaggle import Held
-from astro_assets.ingest.snapshot import read_batches
+from astro_assets.ingest.snapshot import inspect_snapshot, read_batches
 from astro_assets.ingest.sources import locate_snapshot
 from astro_assets.months import Month
 from astro_assets.progress import NO_PROGRESS
@@ -151,6 +151,33 @@ def test_a_harvest_that_died_is_gone_on_with_on_another_day(tmp_path, home, arxi
     assert locate().path.parent.name == "oai-2026-07-02"
     firsts = [q for q in arxiv.queries if "from=2005-09-16" in q and "ListRecords" in q]
     assert len(firsts) == 1
+
+
+def test_a_forced_harvest_that_fails_leaves_the_held_snapshot_in_use(tmp_path, home, arxiv, time):
+    def locate(**options):
+        return _locate("oai", home, server=lambda: asking(arxiv.url, tmp_path, time), **options)
+
+    held = locate()
+    time.advance(86_400)
+    n_asked = len(arxiv.queries)
+    arxiv.faults = {n_asked + 9: fail(403)}
+    with pytest.raises(HarvestError, match="403"):
+        locate(force=True)
+    n_asked = len(arxiv.queries)
+    assert _locate("oai", home) == held  # nobody is asked
+    time.advance(86_400)
+    again = locate(force=True)
+    assert again.path.parent.name == "oai-2026-07-03"  # it went on with what was begun
+    assert not [q for q in arxiv.queries[n_asked:] if "from=2005-09-16" in q and "Records" in q]
+    assert locate() == again
+
+
+def test_a_harvested_snapshot_tells_what_came_and_is_the_same_by_it(tmp_path, home, arxiv, time):
+    located = _locate("oai", home, server=lambda: asking(arxiv.url, tmp_path, time))
+    assert located.identity == {}
+    assert located.told["n_left_out"] == 72 and located.told["n_unreadable"] == 0
+    built = inspect_snapshot(located, sha256="0f", today=time.now.date(), progress=NO_PROGRESS)
+    assert built.counts.items() >= located.told.items()
 
 
 def test_oai_without_a_server_is_refused(home):

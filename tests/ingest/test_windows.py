@@ -75,6 +75,14 @@ def test_a_later_harvest_does_not_change_an_older_release(tmp_path: Path):
     assert before == after
 
 
+def test_a_later_harvest_of_earlier_months_does_not_change_an_older_release(tmp_path: Path):
+    """An older snapshot asks for windows before those a newer one was made with."""
+    harvested(tmp_path, JUNE, "2026-07-02T06:00:00+00:00")
+    before = build_updates(date(2026, 6, 10), JUNE, tmp_path, harvest=None)
+    harvested(tmp_path, APRIL, "2026-08-20T06:00:00+00:00")
+    assert build_updates(date(2026, 6, 10), JUNE, tmp_path, harvest=None) == before
+
+
 def test_a_harvest_that_was_resumed_covers_what_had_ended_when_it_was_complete(tmp_path: Path):
     journal = Journal.read(tmp_path / "2026-04")
     journal.begin(Beginning("2026-04", "2026-03-30", None, "2026-05-02T06:00:00+00:00"))

@@ -55,16 +55,16 @@ def collect_garbage(
 ) -> Garbage:
     """Find what may go and, with ``delete``, remove it under the home's lock."""
     from astro_assets.registry.tracking import Tracking
-    from astro_assets.releases.kept import registered_in
+    from astro_assets.releases.registered import registered_in
 
     home = Home(settings.home)
     store = Store(home)
     tracking = Tracking.of(settings.tracking_uri, home)
     months = [str(Month.parse(release)) for release in forget]
     if not delete:
-        return find_garbage(store, registered_in(tracking), forget=months, now=now)
+        return find_garbage(store, registered_in(tracking, store), forget=months, now=now)
     with lock.exclusive(home.lock, holder="`astro-assets gc`"):
-        garbage = find_garbage(store, registered_in(tracking), forget=months, now=now)
+        garbage = find_garbage(store, registered_in(tracking, store), forget=months, now=now)
         with open_display(console) as display:
             remove(store, garbage, progress=display.for_log(display.say))
     return garbage

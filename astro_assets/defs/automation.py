@@ -6,7 +6,7 @@ importing this module reads nothing but the environment.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Mapping
 
 import dagster as dg
 
@@ -31,6 +31,11 @@ _UNDER_WAY = [
     dg.DagsterRunStatus.STARTED,
     dg.DagsterRunStatus.CANCELING,
 ]
+# Cancelled counts like failed: a month that nobody asks for again would stay a hole for ever.
+_IN_VAIN = {
+    dg.DagsterRunStatus.FAILURE: "failed",
+    dg.DagsterRunStatus.CANCELED: "was cancelled",
+}
 
 
 @dg.schedule(
@@ -86,9 +91,9 @@ def monthly_refresh(
     ]
 
 
-def _why(month: Month, last: Month, failed: Iterable[Month]) -> str:
+def _why(month: Month, last: Month, failed: Mapping[Month, str]) -> str:
     if month in failed:
-        return f"{month} failed before"
+        return f"{month} {failed[month]} before"
     return f"{month} has just ended" if month == last else f"{month} was missed"
 
 
@@ -107,15 +112,15 @@ def _under_way(instance: dg.DagsterInstance) -> dict[Month, str]:
     return {month: run.run_id for run in runs if (month := _month_of(run)) is not None}
 
 
-def _failed_before(instance: dg.DagsterInstance) -> set[Month]:
-    """Return the months whose last refresh that this schedule asked for failed."""
+def _failed_before(instance: dg.DagsterInstance) -> dict[Month, str]:
+    """Return the months whose last refresh that this schedule asked for came to nothing -> how."""
     runs = instance.get_runs(dg.RunsFilter(job_name=REFRESH, tags={_SCHEDULE: NAME}))
     newest_first: dict[Month, dg.DagsterRunStatus] = {}
     for run in runs:
         month = _month_of(run)
         if month is not None:
             newest_first.setdefault(month, run.status)
-    return {m for m, status in newest_first.items() if status == dg.DagsterRunStatus.FAILURE}
+    return {m: _IN_VAIN[status] for m, status in newest_first.items() if status in _IN_VAIN}
 
 
 def _month_of(run: dg.DagsterRun) -> Month | None:

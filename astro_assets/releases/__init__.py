@@ -5,6 +5,7 @@
     manifests ──> origin ──> rebuild (in scratch) ──> verify
         ├───────> diff     what one release holds and another does not
         ├───────> kept ──> garbage    what no kept release and no registered model names
+        │  registered ┘
         └───────> due      which months the monthly refresh has to ask for
 
     origin    what a release was made from, as its manifests say
@@ -12,6 +13,7 @@
     rebuild   the release once more, with the parameters its manifests recorded
     verify    rebuilt and kept files against the manifests, byte by byte
     diff      papers added, revised, withdrawn, lost; tokens gained
+    registered  what the registry's versions refer to, and whether it is this home's registry
     kept      the closure over manifests: everything that must stay
     places    the names of what we make, and where: nothing else is ever removed
     garbage   what may go, and taking it away

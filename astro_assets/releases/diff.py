@@ -1,7 +1,9 @@
 """What one release holds and another does not: papers of both tables, tokens of each side.
 
 Only shards that differ are read: a paper stands in one month of a table, so months whose content is
-equal hold the same papers. What does not belong here: how it is shown.
+equal hold the same papers. Each is compared with its checksum first: from rotten bytes other papers
+may be read as if they were whole. Papers that neither release uses, for the same reason, are not
+listed, whatever changed in them. What does not belong here: how it is shown.
 """
 
 from __future__ import annotations
@@ -9,7 +11,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
+from hashlib import sha256
+from io import BytesIO
 from typing import Any
 
 import polars as pl
@@ -77,7 +80,7 @@ def diff_releases(store: Store, before: str, after: str) -> ReleaseDiff:
 
     Raises:
         MissingArtifactError: one of them was never made in this home.
-        DamagedArtifactError: a shard cannot be read.
+        DamagedArtifactError: a shard is gone or its bytes changed; says of which release.
     """
     astro = _Pair.of(store, "astro_ph_papers", before, after)
     general = None
@@ -114,7 +117,7 @@ class _Pair:
         old, new = [_EMPTY], [_EMPTY]
         for month in differing:
             rows = [
-                _read(store.path_of(manifest) / listed[month]) if month in listed else _EMPTY
+                _read(store, manifest, listed[month]) if month in listed else _EMPTY
                 for manifest, listed in zip(tables, files, strict=True)
             ]
             old.append(_without(rows[0], rows[1]))
@@ -169,14 +172,30 @@ def _shards(table: Manifest) -> dict[str, str]:
     return {shard["month"]: shard["file"] for shard in table.facts["shards"]}
 
 
-def _read(path: Path) -> pl.DataFrame:
+def _read(store: Store, table: Manifest, name: str) -> pl.DataFrame:
+    """Return a shard's rows after comparing the very bytes they are read from."""
+    where = f"{table.asset}, release {table.release}"
+    path, expected = store.path_of(table) / name, table.files.get(name, "")
+    do = f"Materialise {where} again; the damaged file will be replaced."
     try:
-        return pl.read_parquet(path, columns=list(_COLUMNS))
-    except (OSError, pl.exceptions.PolarsError) as error:
-        reason = (str(error).splitlines() or [""])[0][:160]
+        data = path.read_bytes()
+    except OSError as error:
         raise DamagedArtifactError(
-            f"{path} cannot be read: {reason}.",
-            do="`astro-assets verify` of its release names all that differs; make it again.",
+            f"{where}: {path} cannot be read: {error.strerror}.", do=do
+        ) from error
+    found = sha256(data).hexdigest()
+    if found != expected:
+        raise DamagedArtifactError(
+            f"{where}: {path} has sha256 {found[:12]}….",
+            expected=f"{expected[:12]}…, as when it was made.",
+            do=do,
+        )
+    try:
+        return pl.read_parquet(BytesIO(data), columns=list(_COLUMNS))
+    except pl.exceptions.PolarsError as error:
+        reason = " ".join(str(error).split())[:160]
+        raise DamagedArtifactError(
+            f"{where}: {path} holds other columns than this version reads: {reason}.", do=do
         ) from error
 
 

@@ -25,7 +25,7 @@ def newest_with_blocks(store: Store) -> Month | None:
     months = [
         month
         for path in store.home.releases.glob("*/token_blocks.json")
-        if (month := _month(path.parent.name)) is not None
+        if (month := month_named(path.parent.name)) is not None
     ]
     return max(months, default=None)
 
@@ -47,7 +47,7 @@ def due_months(store: Store, last: Month, *, failed: Collection[Month] = ()) -> 
     return sorted({*first.through(last), *again})
 
 
-def _month(name: str) -> Month | None:
+def month_named(name: str) -> Month | None:
     """Return the month a folder is named by; ``all`` holds what belongs to no release."""
     try:
         return Month.parse(name)

@@ -18,14 +18,17 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 
+import duckdb
+
 from astro_assets.artifacts.home import Home
 from astro_assets.artifacts.manifest import Store
 from astro_assets.code_versions import CODE_VERSIONS
 from astro_assets.errors import BadSettingError, MissingArtifactError
 from astro_assets.progress import Progress
 from astro_assets.releases import scratch
-from astro_assets.releases.kept import Kept, Registered, kept_of, pointers
+from astro_assets.releases.kept import Kept, kept_of, pointers
 from astro_assets.releases.places import PLACES, Place, entries_of, links_in, temporaries
+from astro_assets.releases.registered import Registered
 from astro_assets.warehouse.views import publish_views
 
 LEFT_AFTER = timedelta(days=1)
@@ -84,21 +87,31 @@ def find_garbage(
 def remove(store: Store, garbage: Garbage, *, progress: Progress) -> int:
     """Remove what was found and return the bytes freed; only under the home's lock.
 
-    Views over forgotten releases go from the warehouse file before the shards they read.
+    The warehouse file is written anew once the pointers are gone and before anything else is: views
+    over forgotten releases go before the shards they read, also those that a killed call left.
     """
-    root, freed, views_are_stale = store.home.root, 0, False
+    root, freed, published = store.home.root, 0, None
     with progress.task("remove", total=float(len(garbage.items)), unit="items") as task:
         for item in garbage.items:
-            if views_are_stale and item.kind != _POINTERS:
-                publish_views(store)
-                views_are_stale = False
+            if published is None and item.kind != _POINTERS:
+                published = _publish_or_drop(store)
             _remove(root, root / item.path)
-            views_are_stale |= item.kind == _POINTERS
             freed += item.n_bytes
             task.advance(1, kind=item.kind)
-    if views_are_stale:
+    if garbage.items and not published:
         publish_views(store)
     return freed
+
+
+def _publish_or_drop(store: Store) -> bool:
+    """Write the views, or remove their file; tell whether they were written."""
+    try:
+        publish_views(store)
+    except (OSError, duckdb.Error):
+        # A full disk is when gc is called: rather no views until there is room than no room.
+        store.home.warehouse.unlink(missing_ok=True)
+        return False
+    return True
 
 
 _POINTERS = "pointers of forgotten releases"
@@ -135,6 +148,8 @@ def _unnamed(home: Home, place: Place, kept: Kept) -> Iterator[Item]:
         relative = path.relative_to(home.root)
         if place.kind == "manifests":
             stays = (path.parent.name, path.stem) in kept.manifests
+        elif place.folder == "proofs":
+            stays = f"papers/snapshot/{path.stem.rpartition('-')[2]}" in kept.paths
         elif place.kind == "downloaded models":
             stays = f"{path.parent.name}/{path.name}" in kept.registered.versions
         else:

@@ -11,29 +11,14 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
-from typing import Any
 
 from astro_assets.artifacts.manifest import Manifest, Store
 from astro_assets.corpus.tokenizer import Tokenizer
-from astro_assets.registry.tracking import Tracking
-from astro_assets.registry.versions import CHAMPION, list_models
+from astro_assets.releases.due import month_named
+from astro_assets.releases.registered import Registered
 
 _KEYS = {"snapshot_key": "arxiv_snapshot", "snapshot_papers_key": "snapshot_papers"}
 """Fact of a manifest that names another one's key -> that one's asset."""
-
-
-@dataclass(frozen=True)
-class Registered:
-    """What the registry's model versions refer to."""
-
-    adapters: frozenset[str] = frozenset()
-    """Fingerprints of registered adapters."""
-    bases: frozenset[str] = frozenset()
-    """Digests of the bases they stand on."""
-    versions: frozenset[str] = frozenset()
-    """``name/version`` of every version there is."""
-    champions: frozenset[str] = frozenset()
-    """Fingerprints of the adapters that are champion of a model."""
 
 
 @dataclass(frozen=True)
@@ -45,31 +30,6 @@ class Kept:
     paths: frozenset[str]
     """Files and folders relative to the home, with every folder above them."""
     registered: Registered
-
-
-def registered_in(tracking: Tracking) -> Registered:
-    """Return what every version of every registered model refers to.
-
-    A store that does not exist yet holds none, and asking does not make one.
-
-    Raises:
-        RegistryError: the store cannot be reached; then nobody knows what must stay.
-    """
-    database = Path(tracking.uri.removeprefix("sqlite:///"))
-    if tracking.uri.startswith("sqlite:") and not database.is_file():
-        return Registered()
-    versions = [version for model in list_models(tracking) for version in model.versions]
-    champions = [version for version in versions if CHAMPION in version.aliases]
-    return Registered(
-        adapters=_tagged("adapter_fingerprint", versions),
-        bases=_tagged("base_digest", versions),
-        versions=frozenset(f"{version.name}/{version.version}" for version in versions),
-        champions=_tagged("adapter_fingerprint", champions),
-    )
-
-
-def _tagged(tag: str, versions: Iterable[Any]) -> frozenset[str]:
-    return frozenset(version.tags[tag] for version in versions if tag in version.tags)
 
 
 def kept_of(store: Store, registered: Registered, *, forgotten: Collection[str] = ()) -> Kept:
@@ -89,7 +49,7 @@ def kept_of(store: Store, registered: Registered, *, forgotten: Collection[str] 
         if (release or "") not in forgotten
         and (manifest := store.current(asset, release)) is not None
     ]
-    roots += known.with_content("lora_checkpoint", registered.adapters)
+    roots += known.with_content("lora_checkpoint", registered.adapters | registered.elsewhere)
     roots += known.with_content("base_model", registered.bases)
     stay = known.closure(roots)
     stay |= known.closure(_bases_with_tokenizer(known, _tokenizers(stay)))
@@ -101,11 +61,14 @@ def kept_of(store: Store, registered: Registered, *, forgotten: Collection[str] 
 
 
 def pointers(store: Store) -> list[tuple[str, str | None]]:
-    """Return (asset, release) of everything current; release None is the home's own."""
+    """Return (asset, release) of everything current; release None is the home's own.
+
+    A folder that is named by no month holds none: it is not ours.
+    """
     found: list[tuple[str, str | None]] = []
     for path in sorted(store.home.releases.glob("*/*.json")):
-        if not path.name.startswith("."):
-            release = path.parent.name
+        release = path.parent.name
+        if not path.name.startswith(".") and (release == "all" or month_named(release)):
             found.append((path.stem, None if release == "all" else release))
     return found
 

@@ -69,7 +69,7 @@ def raw_snapshot(store: Store, table: Manifest) -> Manifest:
     """
     digest = table.facts["snapshot"]
     problem = "no manifest of it is left"
-    for manifest in _every(store, "arxiv_snapshot"):
+    for manifest in every_manifest(store, "arxiv_snapshot"):
         if manifest.fingerprint != digest:
             continue
         path = store.path_of(manifest)
@@ -113,14 +113,14 @@ def base_folders(store: Store) -> Iterator[Path]:
     """Yield the folder of every base known that still holds a tokenizer; the present one first."""
     seen = set[Path]()
     present = store.current("base_model", None)
-    for manifest in ([present] if present else []) + list(_every(store, "base_model")):
+    for manifest in ([present] if present else []) + list(every_manifest(store, "base_model")):
         folder = store.path_of(manifest)
         if folder not in seen and (folder / "tokenizer.json").is_file():
             seen.add(folder)
             yield folder
 
 
-def _every(store: Store, asset: str) -> Iterator[Manifest]:
+def every_manifest(store: Store, asset: str) -> Iterator[Manifest]:
     """Yield every manifest of an asset that this home keeps."""
     for path in sorted((store.home.manifests / asset).glob("*.json")):
         manifest = store.find(asset, path.stem)

@@ -1,7 +1,8 @@
 """The names of what we make, and the folders we make it in. Nothing else is ever removed.
 
-Harvest windows are not among them: raw pages can never be had again. Neither are the ledger, the
-reports, Dagster's and MLflow's folders, and downloaded snapshots. A link is never followed.
+Harvest windows are not among them: raw pages can never be had again, and the rows kept beside them
+are theirs. Neither are the ledger, the reports, Dagster's and MLflow's folders, and snapshots that
+were downloaded or harvested. A link is never followed.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ _MONTH = r"[0-9]{4}-[0-9]{2}"
 _SHARD = rf"{_MONTH}-{_KEY}\.parquet"
 # Field, month, side, tokenizer (not in the oldest homes), and then content.
 _STREAM = rf"(astro|general)-{_MONTH}-(train|test)-([0-9a-f]{{8}}-)?"
-_PROOFS = r"\.proofs\.json"
+_SNAPSHOT_PROOFS = rf"papers-snapshot-{_KEY}\.json"
 _ASSETS = "|".join(CODE_VERSIONS)
 _RANDOM = r"[a-z0-9_]{8}"
 _NAME_CHARACTERS = 40
@@ -59,6 +60,8 @@ PLACES = (
     ),
     Place("bases", "bases", rf"scratch-{_KEY}", is_folder=True),
     Place("downloaded models", "bases/downloaded/*", r"[0-9]+", is_folder=True),
+    # What is on record of a snapshot's folder goes with it.
+    Place("records of removed files", "proofs", _SNAPSHOT_PROOFS),
     Place("generated snapshots", "snapshots", rf"synthetic-[0-9]+-{_MONTH}\.zip"),
 )
 
@@ -67,9 +70,9 @@ _BESIDE = (
     Place("", "reports", rf"({_MONTH}|index)\.html"),
     Place("", "", r"warehouse\.duckdb"),
     # DuckDB's spill folder, beside the shards it was to write.
-    Place("", "papers/*", rf"duckdb|{_PROOFS}"),
-    Place("", "papers/snapshot/*", rf"duckdb|{_PROOFS}|keys\.parquet"),
-    Place("", "tokens", _PROOFS),
+    Place("", "papers/*", r"duckdb"),
+    Place("", "papers/snapshot/*", r"duckdb|keys\.parquet"),
+    Place("", "proofs", r"(papers-(astro_ph|general)_papers|tokens)\.json"),
 )
 """Where else killed writes leave temporary siblings."""
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from astro_assets.artifacts.manifest import Built, Manifest, Store
 from astro_assets.corpus.streams import PaperShard, build_token_blocks
-from astro_assets.ingest.oai import read_window
+from astro_assets.ingest.oai_held import read_window
 from astro_assets.ingest.snapshot import read_batches
 from astro_assets.months import Month
 from astro_assets.progress import Progress
@@ -119,7 +119,13 @@ def _table(
 
 def _paper_shards(tables: dict[str, Built]) -> list[PaperShard]:
     return [
-        PaperShard(field, shard["month"], built.path / shard["file"], shard["content"])
+        PaperShard(
+            field,
+            shard["month"],
+            built.path / shard["file"],
+            shard["content"],
+            built.files[shard["file"]],
+        )
         for field, built in tables.items()
         for shard in built.facts["shards"]
     ]

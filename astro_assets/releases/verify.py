@@ -7,11 +7,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import duckdb
+import polars as pl
+import pyarrow as pa
+
 from astro_assets.artifacts import fingerprint
 from astro_assets.artifacts.manifest import Built, Manifest, Store
+from astro_assets.errors import BadSettingError
 from astro_assets.progress import Progress
 from astro_assets.releases.origin import Origin, origin_of, raw_snapshot
 from astro_assets.releases.rebuild import rebuild
@@ -19,6 +25,9 @@ from astro_assets.releases.scratch import scratch_folder
 
 ABSENT = "no such file"
 NOT_REPEATED = "Training, evaluation and promotion are not repeated."
+
+_REFUSALS = (OSError, duckdb.Error, pa.ArrowException, pl.exceptions.PolarsError)
+"""What ends a rebuild without telling anything: no room, no memory, no right to read."""
 
 _MONTH = re.compile(r"[0-9]{4}-[0-9]{2}")
 _CONTENT = re.compile(r"-[0-9a-f]{16}(?=[./]|$)")
@@ -73,7 +82,29 @@ def verify_release(
     Raises:
         MissingArtifactError: the release was never made, or something it was made from is gone.
         DamagedArtifactError: the raw snapshot has changed.
+        BadSettingError: the home's folder cannot be read, or has no room for the rebuild.
     """
+    with _telling(store, release):
+        return _verified(store, release, from_papers=from_papers, progress=progress)
+
+
+@contextmanager
+def _telling(store: Store, release: str) -> Iterator[None]:
+    """Turn what disk or engine refuse into an error that says so: it says nothing of a release."""
+    try:
+        yield
+    except _REFUSALS as error:
+        reason = " ".join(str(error).split())[:300] or "no reason given"
+        raise BadSettingError(
+            f"Release {release} could not be verified, {type(error).__name__}: {reason}. This "
+            "tells nothing about the release.",
+            expected=f"a home whose files can be read, and room in {store.home.root} for a second "
+            "copy of the release.",
+            do="Mend what the reason says, then verify again; what was written aside is removed.",
+        ) from error
+
+
+def _verified(store: Store, release: str, *, from_papers: bool, progress: Progress) -> Verification:
     origin = origin_of(store, release)
     raw = None if from_papers else raw_snapshot(store, origin.astro)
     found = [*_parents(origin), *_kept(store, origin, progress=progress)]

@@ -166,31 +166,53 @@ def test_a_month_that_a_person_is_making_is_not_asked_for(clockwork: Clockwork):
     assert clockwork.asked(JULY) == []
 
 
-@pytest.mark.parametrize(
-    "status",
-    [dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED],
+IN_VAIN = pytest.mark.parametrize(
+    ("status", "how"),
+    [(dg.DagsterRunStatus.FAILURE, "failed"), (dg.DagsterRunStatus.CANCELED, "was cancelled")],
     ids=["failed", "cancelled"],
 )
+
+
+@IN_VAIN
 def test_a_month_that_failed_is_asked_for_again_under_another_run_key(
-    clockwork: Clockwork, status: dg.DagsterRunStatus
+    clockwork: Clockwork, status: dg.DagsterRunStatus, how: str
 ):
     clockwork.parts_made()
     clockwork.made("token_blocks", "2024-05")
     (first,) = clockwork.submit(JULY, status)
     again = clockwork.tick(AUGUST).run_requests
-    assert [request.partition_key for request in again] == ["2024-06", "2024-07"]
+    assert [request.tags[WHY] for request in again] == [
+        f"2024-06 {how} before",
+        "2024-07 has just ended",
+    ]
     assert first.tags["dagster/run_key"] not in {request.run_key for request in again}
 
 
-def test_a_failed_month_behind_the_newest_is_asked_for_again(clockwork: Clockwork):
+@IN_VAIN
+def test_a_failed_month_behind_the_newest_is_asked_for_again(
+    clockwork: Clockwork, status: dg.DagsterRunStatus, how: str
+):
+    clockwork.parts_made()
+    clockwork.made("token_blocks", "2024-04")
+    clockwork.submit(JULY, status)
+    clockwork.made("token_blocks", "2024-06")
+    requests = clockwork.tick(JULY).run_requests
+    assert [request.tags[WHY] for request in requests] == [f"2024-05 {how} before"]
+    clockwork.made("token_blocks", "2024-05")
+    assert clockwork.asked(JULY) == []
+
+
+def test_a_month_that_failed_and_was_then_cancelled_is_no_hole(clockwork: Clockwork):
     clockwork.parts_made()
     clockwork.made("token_blocks", "2024-04")
     clockwork.submit(JULY, dg.DagsterRunStatus.FAILURE)
+    clockwork.submit(JULY.replace(day=3), dg.DagsterRunStatus.CANCELED)
     clockwork.made("token_blocks", "2024-06")
-    requests = clockwork.tick(JULY).run_requests
-    assert [request.tags[WHY] for request in requests] == ["2024-05 failed before"]
-    clockwork.made("token_blocks", "2024-05")
-    assert clockwork.asked(JULY) == []
+    requests = clockwork.tick(AUGUST).run_requests
+    assert [request.tags[WHY] for request in requests] == [
+        "2024-05 was cancelled before",
+        "2024-07 has just ended",
+    ]
 
 
 def test_one_tick_asks_for_a_bounded_number_of_months(

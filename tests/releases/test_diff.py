@@ -2,9 +2,12 @@
 
 import json
 from dataclasses import replace as replaced
+from pathlib import Path
 
+import polars as pl
 import pytest
 
+from astro_assets.artifacts.fingerprint import of_file
 from astro_assets.artifacts.manifest import Store
 from astro_assets.errors import DamagedArtifactError, MissingArtifactError
 from astro_assets.releases.diff import SIDES, ReleaseDiff, diff_releases
@@ -112,13 +115,50 @@ def test_a_release_that_was_not_made_is_named(two_releases: World):
             diff_releases(two_releases.store, *pair)
 
 
-def test_a_shard_that_cannot_be_read_is_named(world: World, found: ReleaseDiff):
+def revised_shard(world: World, found: ReleaseDiff, release: str) -> Path:
     month = found.astro.revised[0].month
-    table = world.store.require("astro_ph_papers", AFTER)
+    table = world.store.require("astro_ph_papers", release)
     (file,) = [s["file"] for s in table.facts["shards"] if s["month"] == month]
-    (world.store.path_of(table) / file).write_bytes(b"no parquet")
-    with pytest.raises(DamagedArtifactError, match=file):
+    return world.store.path_of(table) / file
+
+
+@pytest.mark.parametrize("release", [BEFORE, AFTER])
+def test_a_shard_that_is_gone_is_named_with_its_release(
+    world: World, found: ReleaseDiff, release: str
+):
+    path = revised_shard(world, found, release)
+    path.unlink()
+    told = rf"astro_ph_papers, release {release}: .*{path.name} cannot be read"
+    with pytest.raises(DamagedArtifactError, match=told):
         diff_releases(world.store, BEFORE, AFTER)
+
+
+def test_no_flipped_bit_gives_other_papers(world: World, found: ReleaseDiff):
+    path = revised_shard(world, found, AFTER)
+    whole = path.read_bytes()
+    # Parquet as such takes some of these for whole files with other rows, and panics at others.
+    for at in range(0, len(whole), len(whole) // 40):
+        data = bytearray(whole)
+        data[at] ^= 1 << (at % 8)
+        path.write_bytes(data)
+        with pytest.raises(DamagedArtifactError, match=rf"release {AFTER}: .*{path.name} has"):
+            diff_releases(world.store, BEFORE, AFTER)
+    path.write_bytes(whole)
+    assert diff_releases(world.store, BEFORE, AFTER) == found
+
+
+def test_a_paper_that_neither_release_uses_is_not_listed(world: World, found: ReleaseDiff):
+    (withdrawn,) = found.astro.withdrawn
+    table = world.store.require("astro_ph_papers", BEFORE)
+    (file,) = [s["file"] for s in table.facts["shards"] if s["month"] == withdrawn.month]
+    path = world.store.path_of(table) / file
+    was_too = pl.when(pl.col("id") == withdrawn.id).then(pl.lit("withdrawn"))
+    column = was_too.otherwise(pl.col("excluded_because")).alias("excluded_because")
+    pl.read_parquet(path).with_columns(column).write_parquet(path)
+    world.store.point(replaced(table, files={**table.files, file: of_file(path)}), BEFORE)
+    now = diff_releases(world.store, BEFORE, AFTER).astro
+    # Its text is another one in the later release, and nobody reads either.
+    assert now == replaced(found.astro, withdrawn=())
 
 
 def test_the_table_shows_titles_as_text_and_is_bounded(two_releases: World, found: ReleaseDiff):

@@ -5,7 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -14,44 +14,17 @@ from astro_assets.artifacts.fingerprint import of_folder
 from astro_assets.artifacts.home import Home
 from astro_assets.artifacts.manifest import Built, Store, Work
 from astro_assets.errors import (
-    BadSettingError,
     DamagedArtifactError,
     MissingArtifactError,
-    RegistryError,
 )
 from astro_assets.progress import NO_PROGRESS
-from astro_assets.registry.tracking import Tracking
+from astro_assets.releases import garbage
 from astro_assets.releases.garbage import Garbage, find_garbage, remove
-from astro_assets.releases.kept import Registered, registered_in
-from astro_assets.releases.verify import verify_release
+from astro_assets.warehouse.views import publish_views
 from tests.command_line import command
 from tests.e2e.world import World, statuses
+from tests.releases.collecting import KEY, NOBODY, NOW, collect, garbage_of, is_clean, kinds
 from tests.releases.conftest import AFTER, BEFORE, PARTS
-
-NOW = datetime.now(UTC)
-NOBODY = Registered()
-KEY = "0123456789abcdef"
-
-
-def garbage_of(store: Store, registered: Registered = NOBODY, **given) -> Garbage:
-    return find_garbage(store, registered, now=NOW, **given)
-
-
-def kinds(garbage: Garbage) -> dict[str, int]:
-    found: dict[str, int] = {}
-    for item in garbage.items:
-        found[item.kind] = found.get(item.kind, 0) + 1
-    return found
-
-
-def collect(store: Store, registered: Registered = NOBODY, **given) -> Garbage:
-    garbage = garbage_of(store, registered, **given)
-    remove(store, garbage, progress=NO_PROGRESS)
-    return garbage
-
-
-def is_clean(store: Store, release: str) -> bool:
-    return verify_release(store, release, from_papers=False, progress=NO_PROGRESS).is_clean
 
 
 def plant(home: Path) -> set[str]:
@@ -61,6 +34,7 @@ def plant(home: Path) -> set[str]:
         f"papers/astro_ph_papers/2020-01-{KEY}.parquet",
         f"papers/general_papers/2020-01-{KEY}.parquet",
         "snapshots/synthetic-12-2020-01.zip",
+        f"proofs/papers-snapshot-{KEY}.json",
     ]
     folders = [
         f"papers/snapshot/{KEY}",
@@ -92,7 +66,9 @@ def test_what_nobody_names_is_found_and_goes_and_releases_stay_clean(world: Worl
     found = collect(world.store)
     assert {item.path for item in found.items} == planted
     assert found.n_bytes >= 10 * (len(planted) - 1)
-    assert of_folder(world.home) == before
+    after = of_folder(world.home)
+    # The views are written anew, over the shards of this home.
+    assert {n for n in before if before[n] != after.pop(n)} <= {"warehouse.duckdb"} and not after
     assert is_clean(world.store, BEFORE) and is_clean(world.store, AFTER)
 
 
@@ -122,7 +98,13 @@ def test_files_we_do_not_know_stay(world: World):
         world.home / "adapters" / "my-adapter" / "adapter_model.safetensors",
         world.home / "snapshots" / "arxiv-metadata-oai-snapshot.json.zip",
         world.home / "snapshots" / "kaggle" / "1" / "file",
+        world.home / "snapshots" / "oai-2026-07-01" / "arxiv-oai.jsonl.gz",
+        world.home / "snapshots" / "oai-2026-07-01" / "astro-ph" / "page-00001.xml.gz",
         world.home / "windows" / "2020-01" / "page-00001.xml.gz",
+        world.home / "windows" / "2020-01" / f"rows-{KEY}-{KEY}.parquet",
+        world.home / "proofs" / "papers-mine.json",
+        world.home / "releases" / "notes" / "x.json",
+        world.home / "releases" / "notes" / "2026-06.txt",
         world.home / "manifests" / "mine" / f"{KEY * 4}.json",
         world.home / "mlflow" / "artifacts" / KEY / "model",
         world.home / "dagster" / KEY,
@@ -142,10 +124,14 @@ def test_files_we_do_not_know_stay(world: World):
 
 def test_what_killed_writes_left_goes_when_it_is_a_day_old(world: World):
     papers = world.home / "papers" / "astro_ph_papers"
+    snapshot = world.store.path_of(world.store.require("snapshot_papers", None))
     left = [
         papers / f".2020-01-{KEY}.parquet.k3v_x0aa",
         papers / ".duckdb.k3v_x0aa" / "spill" / "block",
-        papers / "..proofs.json.k3v_x0aa",
+        snapshot / ".keys.parquet.k3v_x0aa",
+        world.home / "proofs" / ".papers-astro_ph_papers.json.k3v_x0aa",
+        world.home / "proofs" / f".papers-snapshot-{KEY}.json.k3v_x0aa",
+        world.home / "proofs" / ".tokens.json.k3v_x0aa",
         world.home
         / "tokens"
         / f".general-2020-01-train-{KEY[:8]}-{KEY[:9]}.k3v_x0aa"
@@ -224,71 +210,52 @@ def test_a_forgotten_release_goes_and_the_other_stays_clean(world: World):
     assert papers == (world.store.require("astro_ph_papers", AFTER).counts["n_rows"],)
 
 
+def views_of(store: Store) -> set[str]:
+    """Return the names of the views, each of which can be read to its end."""
+    import duckdb
+
+    with duckdb.connect(str(store.home.warehouse), read_only=True) as connection:
+        found = "select view_name from duckdb_views() where not internal"
+        names = {name for (name,) in connection.execute(found).fetchall()}
+        for name in names:
+            connection.execute(f'select count(title) from "{name}"').fetchone()
+    return names
+
+
+def test_views_are_right_after_a_call_that_was_killed_when_the_pointers_were_gone(world: World):
+    publish_views(world.store)
+    for pointer in (world.home / "releases" / BEFORE).glob("*.json"):
+        pointer.unlink()
+    assert collect(world.store).items
+    tables = ("astro_ph_papers", "general_papers")
+    ends = (AFTER.replace("-", "_"), "latest")
+    assert views_of(world.store) == {f"{table}_{end}" for table in tables for end in ends}
+
+
+def test_a_full_disk_is_freed_although_no_views_can_be_written(
+    world: World, monkeypatch: pytest.MonkeyPatch
+):
+    written = []
+
+    def refused_at_first(store: Store) -> None:
+        written.append(left_of(planted, store.home.root))
+        if len(written) == 1:
+            raise OSError(28, "No space left on device")
+
+    planted = plant(world.home)
+    monkeypatch.setattr(garbage, "publish_views", refused_at_first)
+    collect(world.store)
+    assert written == [planted, set()]
+    assert not world.store.home.warehouse.exists()
+
+
+def left_of(names: set[str], home: Path) -> set[str]:
+    return {name for name in names if (home / name).exists()}
+
+
 def test_an_unknown_release_cannot_be_forgotten(two_releases: World):
     with pytest.raises(MissingArtifactError, match="2020-01"):
         garbage_of(two_releases.store, forget=["2020-01"])
-
-
-def adapter_made(store: Store, release: str, content: str) -> None:
-    """Keep an adapter of a release as training would."""
-    blocks = store.require("token_blocks", release)
-    work = Work("lora_checkpoint", release, {"n": content}, {"token_blocks": blocks.fingerprint})
-    folder = store.home.adapters / work.key[:16]
-    folder.mkdir(parents=True)
-    (folder / "adapter_model.safetensors").write_text(content)
-    store.commit(work, Built(content, folder, files=of_folder(folder)))
-
-
-def test_the_release_the_champion_was_trained_on_cannot_be_forgotten(world: World):
-    adapter_made(world.store, BEFORE, "a" * 64)
-    champion = Registered(adapters=frozenset(["a" * 64]), champions=frozenset(["a" * 64]))
-    with pytest.raises(BadSettingError, match=f"{BEFORE} is what the present champion"):
-        garbage_of(world.store, champion, forget=[BEFORE])
-
-
-def test_what_a_registered_model_was_trained_on_stays(world: World):
-    adapter_made(world.store, BEFORE, "a" * 64)
-    adapter = world.store.require("lora_checkpoint", BEFORE)
-    shards = world.store.require("astro_ph_papers", BEFORE).files
-    registered = Registered(adapters=frozenset(["a" * 64]))
-    collect(world.store, registered, forget=[BEFORE])
-    assert world.store.is_intact(adapter)
-    assert all((world.home / "papers" / "astro_ph_papers" / name).is_file() for name in shards)
-    found = collect(world.store)
-    assert kinds(found)["adapters"] == 1 and kinds(found)["paper shards"] >= 2
-
-
-def test_a_superseded_adapter_goes_unless_it_is_registered(world: World):
-    adapter_made(world.store, AFTER, "a" * 64)
-    adapter_made(world.store, AFTER, "b" * 64)
-    assert not garbage_of(world.store, Registered(adapters=frozenset(["a" * 64]))).items
-    found = garbage_of(world.store)
-    assert kinds(found) == {"manifests": 1, "adapters": 1}
-
-
-def test_a_base_stays_as_long_as_blocks_need_its_tokenizer(world: World, tiny_base: Path):
-    base = world.store.require("base_model", None)
-    folder = world.home / "bases" / f"scratch-{KEY}"
-    shutil.copytree(tiny_base, folder)
-    (folder / "config.json").write_text("{}")
-    work = Work("base_model", None, {"base": "scratch"}, {})
-    world.store.commit(work, Built("e" * 64, folder, files=of_folder(folder)))
-    # The home's base is another one now: the first is only known by the blocks' tokenizer.
-    other = world.home / "bases" / "other"
-    other.mkdir()
-    world.store.commit(Work("base_model", None, {"base": "other"}, {}), Built("d" * 64, other))
-    (world.home / "manifests" / "base_model" / f"{base.key}.json").unlink()
-    assert not garbage_of(world.store).items
-    collect(world.store)
-    assert is_clean(world.store, AFTER)
-
-
-def test_a_base_elsewhere_stays_known_as_long_as_blocks_need_its_tokenizer(world: World):
-    other = world.home / "bases" / "other"
-    other.mkdir(parents=True)
-    world.store.commit(Work("base_model", None, {"base": "other"}, {}), Built("d" * 64, other))
-    assert not collect(world.store).items
-    assert is_clean(world.store, AFTER)
 
 
 def test_a_manifest_that_cannot_be_read_stops_everything(world: World):
@@ -300,20 +267,6 @@ def test_a_manifest_that_cannot_be_read_stops_everything(world: World):
     assert of_folder(world.home) == before
 
 
-def test_a_registry_that_cannot_be_asked_stops_everything(world: World):
-    database = world.home / "mlflow" / "mlflow.db"
-    database.parent.mkdir(exist_ok=True)
-    database.write_text("no database" * 1000)
-    with pytest.raises(RegistryError):
-        registered_in(Tracking.of(f"sqlite:///{database}", world.store.home))
-
-
-def test_asking_makes_no_registry(world: World):
-    database = world.home / "mlflow" / "other.db"
-    assert registered_in(Tracking.of(f"sqlite:///{database}", world.store.home)) == NOBODY
-    assert not database.exists()
-
-
 KILLED = """
 import os, signal, sys
 from datetime import UTC, datetime
@@ -322,7 +275,7 @@ from astro_assets.artifacts.home import Home
 from astro_assets.artifacts.manifest import Store
 from astro_assets.progress import NO_PROGRESS
 from astro_assets.releases import garbage
-from astro_assets.releases.kept import Registered
+from astro_assets.releases.registered import Registered
 
 store, after, left = Store(Home(Path(sys.argv[1]))), int(sys.argv[2]), int(sys.argv[2])
 whole = os.unlink, os.rename

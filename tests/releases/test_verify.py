@@ -3,15 +3,23 @@
 import fcntl
 import json
 import os
+import resource
+import subprocess
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 
+import duckdb
+import polars as pl
+import pyarrow as pa
 import pytest
 
 from astro_assets.artifacts.fingerprint import of_folder
 from astro_assets.artifacts.manifest import Store
 from astro_assets.code_versions import CODE_VERSIONS
-from astro_assets.errors import DamagedArtifactError, MissingArtifactError
+from astro_assets.errors import BadSettingError, DamagedArtifactError, MissingArtifactError
 from astro_assets.progress import NO_PROGRESS
+from astro_assets.releases import verify
 from astro_assets.releases.scratch import PREFIX, abandoned, scratch_folder
 from astro_assets.releases.verify import ABSENT, NOT_REPEATED, verify_release
 from tests.command_line import command
@@ -171,6 +179,52 @@ def test_scratch_is_known_to_be_in_use_by_another_process(world: World):
         fcntl.flock(held, fcntl.LOCK_EX)
         assert abandoned(world.store.home) == []
     assert abandoned(world.store.home) == [folder]
+
+
+REFUSED = [
+    OSError(28, "No space left on device"),
+    duckdb.OutOfMemoryException("failed to allocate\n  64 KiB"),
+    pa.ArrowInvalid("Couldn't deserialize thrift"),
+    pl.exceptions.ComputeError("zstd frame"),
+]
+
+
+@pytest.mark.parametrize("refusal", REFUSED, ids=lambda error: type(error).__name__)
+def test_what_disk_or_engine_refuse_tells_nothing_about_the_release(
+    world: World, monkeypatch: pytest.MonkeyPatch, refusal: Exception
+):
+    def refused(*_: object, **__: object) -> Iterator[None]:
+        raise refusal
+        yield
+
+    monkeypatch.setattr(verify, "rebuild", refused)
+    with pytest.raises(BadSettingError, match="tells nothing about the release") as caught:
+        verified(world.store, AFTER)
+    told = str(caught.value)
+    assert AFTER in told and type(refusal).__name__ in told
+    assert not list(world.home.glob(f"{PREFIX}*"))
+
+
+def test_a_defect_of_ours_keeps_its_traceback(world: World, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(verify, "rebuild", lambda *_, **__: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        verified(world.store, AFTER)
+
+
+def test_a_disk_that_is_full_ends_the_command_with_2(world: World):
+    def small_files() -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))
+
+    done = subprocess.run(
+        [sys.executable, "-m", "astro_assets.cli", "verify", AFTER],
+        env={**os.environ, "ASTRO_HOME": str(world.home)},
+        capture_output=True,
+        text=True,
+        preexec_fn=small_files,
+    )
+    assert done.returncode == 2, done.stderr
+    assert "tells nothing about the release" in done.stderr and "Traceback" not in done.stderr
+    assert not list(world.home.glob(f"{PREFIX}*"))
 
 
 def test_the_command_ends_with_0_1_or_2(world: World):

@@ -111,7 +111,13 @@ def make_release(
     with home.stage("token streams"):
         home.blocks = build_token_blocks(
             [
-                PaperShard(field_, s["month"], home.tables[name].path / s["file"], s["content"])
+                PaperShard(
+                    field_,
+                    s["month"],
+                    home.tables[name].path / s["file"],
+                    s["content"],
+                    home.tables[name].files[s["file"]],
+                )
                 for field_, name in TABLES.items()
                 for s in home.tables[name].facts["shards"]
             ],

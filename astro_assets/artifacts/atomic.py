@@ -55,7 +55,9 @@ def new_folder(folder: Path) -> Iterator[Path]:
     temporary.chmod(0o755)
     try:
         yield temporary
-        if folder.exists():
+        if folder.is_symlink():
+            folder.unlink()  # what it leads to is not ours to remove
+        elif folder.exists():
             shutil.rmtree(folder)
         temporary.replace(folder)
     except BaseException:

@@ -25,7 +25,7 @@ from astro_assets.corpus.blocks import Stream, TokenBlocks
 from astro_assets.corpus.stream_files import Texts
 from astro_assets.corpus.texts import TEXT_RULES, Side
 from astro_assets.corpus.tokenizer import Tokenizer
-from astro_assets.errors import EmptyCorpusError
+from astro_assets.errors import DamagedArtifactError, EmptyCorpusError
 from astro_assets.progress import Progress
 
 SIDES: tuple[Side, ...] = ("train", "test")
@@ -41,6 +41,8 @@ class PaperShard:
     path: Path
     content: str
     """sha256 of its rows."""
+    sha256: str
+    """Of its bytes."""
 
 
 def build_token_blocks(
@@ -67,6 +69,7 @@ def build_token_blocks(
 
     Raises:
         EmptyCorpusError: no astro text is left on the train or on the test side.
+        DamagedArtifactError: a shard that is to be tokenised is gone or its bytes changed.
     """
     maker = _Maker(tokenizer, out, proofs or Proofs(out))
     streams: list[dict[str, Any]] = []
@@ -143,7 +146,7 @@ class _Maker:
         files = {side: self._intact(name) for side, name in named.items()}
         missing = [side for side in SIDES if files[side] is None]
         if missing:
-            papers = _read_papers(shard.path)
+            papers = _read_papers(shard)
             for side in missing:
                 self._write(named[side], papers.filter(pl.col("side") == side))
                 files[side] = self._intact(named[side])
@@ -190,8 +193,20 @@ class _Maker:
         )
 
 
-def _read_papers(path: Path) -> pl.DataFrame:
-    """Return side, abstract and text_sha256 of the papers no rule excludes, in id order."""
+def _read_papers(shard: PaperShard) -> pl.DataFrame:
+    """Return side, abstract and text_sha256 of the papers no rule excludes, in id order.
+
+    Raises:
+        DamagedArtifactError: the shard is gone or its bytes changed: a text that rotted must not
+            become tokens that look whole.
+    """
+    path = shard.path
+    if not path.is_file() or fingerprint.of_file(path) != shard.sha256:
+        raise DamagedArtifactError(
+            f"{path} is missing or has other bytes than when it was made.",
+            do=f"Materialise the {shard.field} papers of the release again; the file will be "
+            "replaced.",
+        )
     columns = ["id", "side", "abstract", "text_sha256"]
     papers = pl.read_parquet(path, columns=[*columns, "excluded_because"])
     return papers.filter(pl.col("excluded_because").is_null()).sort("id")

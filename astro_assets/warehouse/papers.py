@@ -133,9 +133,8 @@ def build_release_table(
     """Make one table of a release from the snapshot's papers (of both tables) and the windows.
 
     ``windows`` are files of ``build_window_rows``, in the order they were harvested. Shards that
-    are in ``out`` already, whole and with the content asked for, are left as they are; with
-    ``proofs`` of ``out`` they are not read to be believed. ``rules`` have the salt and share of the
-    snapshot, and of the windows.
+    are in ``out`` already are left as they are where ``proofs`` of ``out`` vouch for their bytes.
+    ``rules`` have the salt and share of the snapshot, and of the windows.
 
     Raises:
         EmptyCorpusError: the astro table would hold no usable paper.

@@ -1,12 +1,11 @@
 """Month shards: one Parquet file per submission month, named by the content of its rows.
 
-A file proves itself: its name holds the content hash, its pages their checksums. What a release
-shares with an earlier one is found by name and not written again.
+What a release shares with an earlier one is found by name, and not written again where its bytes
+are on record (``artifacts.proofs``).
 """
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -49,23 +48,6 @@ class Shard:
 def file_name(month: str, content: str) -> str:
     """Return the name of the shard of a month with this content."""
     return f"{month}-{content[:16]}.parquet"
-
-
-def content_of(rows: pa.Table) -> str:
-    """Return the content hash of a month's rows in id order, as ``month_contents`` computes it."""
-    columns = (rows[name].to_pylist() for name in ("row_sha256", "side", "excluded_because"))
-    lines = (f"{row} {side} {reason or ''}" for row, side, reason in zip(*columns, strict=True))
-    return hashlib.sha256("\n".join(lines).encode()).hexdigest()
-
-
-def is_good(path: Path, content: str) -> bool:
-    """Tell whether a shard is there, whole, and holds this content."""
-    if not path.is_file():
-        return False
-    try:
-        return content_of(_read(path)) == content
-    except (OSError, pa.ArrowException, KeyError):
-        return False
 
 
 def write_shard(path: Path, rows: pa.Table) -> None:
@@ -114,7 +96,3 @@ def read_table(shard_paths: Sequence[Path]) -> pl.DataFrame:
 def fingerprint_lines(shards: Sequence[Shard]) -> list[Mapping[str, str]]:
     """Return what a table's fingerprint is taken over: which month holds which content."""
     return [{"table": s.table, "month": s.month, "content": s.content} for s in shards]
-
-
-def _read(path: Path) -> pa.Table:
-    return pq.read_table(path, page_checksum_verification=True)

@@ -7,11 +7,12 @@ is made again from the pages. What does not belong here: what the rows say (pape
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 from astro_assets.artifacts import fingerprint
 from astro_assets.code_versions import CODE_VERSIONS
-from astro_assets.ingest.oai import harvest_fingerprint, read_window
+from astro_assets.ingest.oai_held import harvest_fingerprint, read_window
 from astro_assets.progress import Progress
 from astro_assets.warehouse.papers import Rules, build_window_rows
 
@@ -36,8 +37,15 @@ def window_rows(window: Path, *, rules: Rules, progress: Progress) -> Path:
     for path in sorted(window.glob(f"rows-{key}-*.parquet")):
         if fingerprint.of_file(path)[:16] == path.stem.rpartition("-")[2]:
             return path
+    _remove_leftovers(window)
     fresh = window / f"rows-{key}.parquet"
     build_window_rows(read_window(window), fresh, rules=rules, progress=progress)
     for outdated in window.glob("rows-*-*.parquet"):
         outdated.unlink()
     return fresh.rename(window / f"rows-{key}-{fingerprint.of_file(fresh)[:16]}.parquet")
+
+
+def _remove_leftovers(window: Path) -> None:
+    """Remove what a killed write left; whoever makes rows holds the home's lock."""
+    for path in [*window.glob(".rows-*"), *window.glob(".duckdb.*")]:
+        shutil.rmtree(path) if path.is_dir() else path.unlink()

@@ -10,7 +10,7 @@ from astro_assets.artifacts import fingerprint
 from astro_assets.artifacts.proofs import Proofs
 from astro_assets.corpus.streams import PaperShard, build_token_blocks, open_blocks
 from astro_assets.corpus.tokenizer import Tokenizer
-from astro_assets.errors import EmptyCorpusError
+from astro_assets.errors import DamagedArtifactError, EmptyCorpusError
 from astro_assets.progress import NO_PROGRESS
 
 ROWS = [
@@ -30,7 +30,8 @@ def paper_shard(
         {name: [row[n] for row in rows] for n, name in enumerate(columns)}
         | {"text_sha256": [hashlib.sha256(row[1].encode()).hexdigest() for row in rows]}
     ).write_parquet(path)
-    return PaperShard(field, month, path, fingerprint.of_file(path))
+    digest = fingerprint.of_file(path)
+    return PaperShard(field, month, path, content=digest, sha256=digest)
 
 
 def build(shards, tokenizer, out, block_length=8):
@@ -199,3 +200,14 @@ def test_a_rotten_stream_is_made_again_once_its_folder_is_doubted(tiny_base: Pat
     proofs.save()
     build([paper_shard(tmp_path)], tokenizer, tmp_path / "tokens")
     assert bytes_are_right()
+
+
+@pytest.mark.parametrize("damage", ["flipped", "gone"])
+def test_a_shard_whose_bytes_changed_does_not_become_tokens(tiny_base, tmp_path, damage):
+    shard = paper_shard(tmp_path)
+    data = bytearray(shard.path.read_bytes())
+    data[len(data) // 2] ^= 1
+    shard.path.unlink() if damage == "gone" else shard.path.write_bytes(data)
+    with pytest.raises(DamagedArtifactError, match="Materialise the astro papers"):
+        build([shard], Tokenizer.load(tiny_base), tmp_path / "tokens")
+    assert not list((tmp_path / "tokens").glob("astro-*"))

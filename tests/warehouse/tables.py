@@ -11,6 +11,7 @@ import polars as pl
 import pyarrow as pa
 
 from astro_assets.artifacts.manifest import Built
+from astro_assets.artifacts.proofs import Proofs
 from astro_assets.ingest.records import Record, decode_line, to_batch
 from astro_assets.months import Month
 from astro_assets.progress import NO_PROGRESS
@@ -85,6 +86,7 @@ def release(
         out=out / "release",
         rules=rules,
         progress=NO_PROGRESS,
+        proofs=Proofs(out / "release", out / "proofs.json"),
     )
 
 

@@ -66,6 +66,13 @@ def test_what_is_damaged_is_made_again(window: Path, damage: bytes) -> None:
     assert sorted(window.glob("rows-*")) == [again]
 
 
+def test_what_a_killed_write_left_goes_with_the_next(window: Path) -> None:
+    (window / ".rows-1.parquet.x").write_bytes(b"half")
+    (window / ".duckdb.y" / "spill").mkdir(parents=True)
+    assert made(window).is_file()
+    assert not list(window.glob(".*"))
+
+
 def test_other_rules_make_other_rows_and_old_ones_go(window: Path) -> None:
     first = made(window)
     other = made(window, Rules("salt", 0.5))

@@ -28,7 +28,13 @@ def token_blocks(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
         "general": store.require("general_papers", release),
     }
     shards = [
-        PaperShard(field, entry["month"], store.path_of(table) / entry["file"], entry["content"])
+        PaperShard(
+            field,
+            entry["month"],
+            store.path_of(table) / entry["file"],
+            entry["content"],
+            table.files[entry["file"]],
+        )
         for field, table in tables.items()
         for entry in table.facts["shards"]
     ]

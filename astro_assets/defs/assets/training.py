@@ -53,6 +53,7 @@ def _scratch_base(context: dg.AssetExecutionContext, workspace: Workspace) -> An
     snapshot = store.require("arxiv_snapshot", None)
 
     def build(key: str) -> Built:
+        store.verify(papers)
         general = shard_paths(store, papers, table="general")
         texts = read_texts(general, side="train")["text"].to_list()
         built = build_scratch_base(
@@ -126,23 +127,29 @@ def lora_checkpoint(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
     refuse_other_tokenizer(tokens.facts["tokenizer"], store.path_of(base), release)
     parents = {"base_model": base.fingerprint, "token_blocks": tokens.fingerprint}
     identity = Identity(release, context.run.run_id, parents)
-    manifest, reused = keep(
-        context,
-        parents=[base, tokens],
-        parameters={"recipe": recipe.as_dict()},
-        build=lambda key: train_and_log(
+
+    def train(key: str) -> Built:
+        # Their own checks ran when they were made; what rotted since must not be trained on.
+        store.verify(base)
+        store.verify(tokens)
+        blocks = {
+            field: open_blocks(tokens.facts, store.path_of(tokens), field=field, side="train")
+            for field in ("astro", "general")
+        }
+        made: Built = train_and_log(
             tracking_of(workspace),
             base_of(store, base),
-            {
-                field: open_blocks(tokens.facts, store.path_of(tokens), field=field, side="train")
-                for field in ("astro", "general")
-            },
+            blocks,
             recipe,
             workspace.home.adapters / key,
             identity=identity,
             threads=workspace.settings.threads,
             progress=progress_of(context),
-        ),
+        )
+        return made
+
+    manifest, reused = keep(
+        context, parents=[base, tokens], parameters={"recipe": recipe.as_dict()}, build=train
     )
     return _registered(context, manifest, base, identity, reused=reused)
 

@@ -111,6 +111,8 @@ class _Harvest:
         self._n_failures: Counter[str] = Counter()
         """Id -> how often it could not be had, though the server was well."""
         self._n_before_relisting = 0
+        self._listed: dict[str, Header] = {}
+        """What the last audit was told."""
         for kept in journal.pages:
             self._hold(journal.read_page(kept))
 
@@ -164,13 +166,14 @@ class _Harvest:
             The instant up to which the list was complete, and how many papers were missing.
         """
         listed: dict[str, Header] = {}
+        self._listed = listed
         complete_at = self._requester.now
         start = Cursor(self._order.asked_from.isoformat())
         for step in walk(self._headers, start, self._requester):
             if not listed:
                 # whichever clock is behind: a month must have ended by both
                 complete_at = min(complete_at, _instant(step.page.response_date) or complete_at)
-            listed |= {header.id: header for header in step.page.headers}
+            listed.update((header.id, header) for header in step.page.headers)
         missing = [header for header in listed.values() if self._lacks(header)]
         self._journal.note_audit(at=self._now(), n_listed=len(listed), n_missing=len(missing))
         # a list that helped little the last time runs into the same bad page again
@@ -183,14 +186,23 @@ class _Harvest:
                 self._fetch(header, n_listed=len(listed))
         return complete_at, len(missing)
 
-    def _lacks(self, header: Header) -> bool:
+    def _holds(self, header: Header) -> bool:
         held = self._held.get(header.id)
-        is_held = held is not None and held[0] >= header.datestamp
-        return not is_held and self._n_failures[header.id] < _MAX_FAILURES_OF_A_RECORD
+        return held is not None and held[0] >= header.datestamp
+
+    def _lacks(self, header: Header) -> bool:
+        may_come = self._n_failures[header.id] < _MAX_FAILURES_OF_A_RECORD
+        return may_come and not self._holds(header)
 
     def _unreadable(self) -> list[str]:
-        """Return the ids of papers that could not be had, however often they were asked for."""
-        return sorted(i for i, n in self._n_failures.items() if n >= _MAX_FAILURES_OF_A_RECORD)
+        """Return the ids of papers that could not be had as they are now, however often asked."""
+        return sorted(
+            paper
+            for paper, n in self._n_failures.items()
+            if n >= _MAX_FAILURES_OF_A_RECORD
+            and paper in self._listed
+            and not self._holds(self._listed[paper])
+        )
 
     def _fetch(self, header: Header, *, n_listed: int) -> None:
         """Fetch one paper; one the server lists and cannot give is tried again next round."""
@@ -245,10 +257,8 @@ class _Harvest:
             _refuse_early(self._order.window, complete_at, newest)
         elif not newest:
             raise _later(f"The server gave no record of {self._order.name}.", "records.")
-        unreadable = tuple(i for i in self._unreadable() if i not in self._held)
-        self._journal.end(
-            Ending(_utc(complete_at), self._now(), len(self._held), newest, unreadable)
-        )
+        n_papers, unreadable = len(self._held), tuple(self._unreadable())
+        self._journal.end(Ending(_utc(complete_at), self._now(), n_papers, newest, unreadable))
 
     def _first_day(self) -> str:
         """Return the server's day when the harvest began: from there, things may have changed."""

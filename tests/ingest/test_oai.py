@@ -264,6 +264,19 @@ def test_a_paper_that_could_not_be_had_is_asked_for_again_by_a_resumed_harvest(f
     assert built.facts["unreadable"] == []
 
 
+def test_a_paper_whose_last_edit_cannot_be_had_is_named_though_an_older_text_is_held(
+    fake, folder, time
+):
+    def edit_badly(server):
+        server.edit("2606.00003", title="the edit")
+        server.ill_formed = {"2606.00003"}
+
+    fake.faults = {4: faults.then(edit_badly)}
+    built = harvest_june(fake, folder, time)
+    assert merged(folder)["2606.00003"].datestamp == "2026-06-01"
+    assert built.facts["unreadable"] == ["2606.00003"]
+
+
 @pytest.mark.parametrize("how", ["poisoned", "ill_formed"])
 def test_a_server_that_gives_none_of_its_papers_is_not_well(fake, folder, time, how):
     setattr(fake, how, {record["id"] for record in fake.records})

@@ -32,7 +32,6 @@ from astro_assets.corpus.texts import read_texts
 from astro_assets.corpus.tokenizer import Tokenizer
 from astro_assets.ingest.oai_xml import parse_page
 from astro_assets.ingest.records import to_batch
-from astro_assets.ingest.snapshot import read_batches
 from astro_assets.months import Month
 from astro_assets.progress import NO_PROGRESS
 from astro_assets.training.scratch_tokenizer import train_tokenizer
@@ -76,7 +75,7 @@ def read_snapshot(home: Home, path: Path) -> None:
     """Make the snapshot's papers."""
     with home.stage("snapshot papers"):
         home.snapshot = build_snapshot_papers(
-            read_batches(path, progress=NO_PROGRESS),
+            path,
             home.root / "snapshot",
             general_share=SHARE,
             salt=SALT,

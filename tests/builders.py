@@ -9,6 +9,10 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
+from astro_assets.ingest.records import Record
+
 MEMBER = "arxiv-metadata-oai-snapshot.json"
 
 
@@ -39,6 +43,11 @@ def record(id: str = "2307.00001", **fields: Any) -> dict[str, Any]:
             raise KeyError(f"a snapshot record has no field {name!r}")
         made[key] = value
     return made
+
+
+def decoded(made: dict[str, Any]) -> Record:
+    """Return a snapshot record as the object that harvests give."""
+    return msgspec.convert(made, Record)
 
 
 def json_lines(records: Iterable[dict[str, Any] | bytes]) -> bytes:

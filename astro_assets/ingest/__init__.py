@@ -2,8 +2,11 @@
 
 The flow, and so the order of the modules (each imports only from those above it)::
 
-    records      one shape for a paper's metadata; one line -> one record
-    lines        zip, gz, zst or plain file -> lines of bytes, streamed
+    records      one shape for a paper's metadata
+    inflate      deflated text, quickly
+    lines        zip, gz, zst or plain file -> text, and its lines
+    parts        text -> files that DuckDB can read, a part at a time
+    json_records lines of JSON -> raw records
     vintage      how new the records of a snapshot are
     grammar      a rule of ``phrases/*.txt`` expanded to a sentence, seeded
     synthetic    any number of made-up records, month by month
@@ -20,7 +23,7 @@ The flow, and so the order of the modules (each imports only from those above it
     oai          a harvest: a list, audited against the server's own until nothing is missing
     oai_snapshot a snapshot made of harvests
     sources      what was asked for -> a file that lies here, and what its source tells of it
-    snapshot     a snapshot inspected once, then read in Arrow batches
+    snapshot     a snapshot inspected once: counted, dated, judged
     windows      which windows a release needs, and harvesting the missing ones
 
 Belongs here: getting metadata in, unchanged and counted. Does not belong here: what a record means

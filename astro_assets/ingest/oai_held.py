@@ -13,7 +13,7 @@ import pyarrow as pa
 from astro_assets.artifacts import fingerprint
 from astro_assets.artifacts.manifest import Built
 from astro_assets.errors import MissingArtifactError
-from astro_assets.ingest.oai_journal import Journal
+from astro_assets.ingest.oai_journal import Journal, made_by
 from astro_assets.ingest.records import Record, to_batch
 
 _MAX_UNREADABLE_SHOWN = 100
@@ -60,7 +60,7 @@ def _ended(folder: Path) -> Journal:
     if journal.ending is None:
         raise MissingArtifactError(
             f"The harvest in {folder} has not come to its end.",
-            do="Materialise arxiv_updates for its month (or arxiv_snapshot) again.",
+            do=f"Materialise {made_by(folder)} again.",
         )
     return journal
 

@@ -14,6 +14,7 @@ import gzip
 import hashlib
 import json
 import os
+import re
 import zlib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -220,6 +221,16 @@ class Journal:
             raise _damaged(self.folder / _JOURNAL, f"an entry cannot be read ({error})") from error
 
 
+def made_by(folder: Path) -> str:
+    """Return the asset, and the partition of it, that goes on with the harvest in a folder.
+
+    >>> made_by(Path("windows/2026-06")), made_by(Path("snapshots/oai-2026-06-30"))
+    ('arxiv_updates, release 2026-06', 'arxiv_snapshot')
+    """
+    is_window = re.fullmatch(r"\d{4}-\d{2}", folder.name)
+    return f"arxiv_updates, release {folder.name}" if is_window else "arxiv_snapshot"
+
+
 def _decoded(line: bytes, path: Path) -> dict[str, Any]:
     try:
         fields = json.loads(line)
@@ -238,5 +249,6 @@ def _damaged(path: Path, why: str) -> DamagedArtifactError:
     return DamagedArtifactError(
         f"{path} cannot be used: {why[:200]}.",
         expected="what the harvest wrote.",
-        do="Materialise the asset again: what is damaged is set aside and asked for anew.",
+        do=f"Materialise {made_by(path.parent)} again: what is damaged is set aside and asked for "
+        "anew.",
     )

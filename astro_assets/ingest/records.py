@@ -1,7 +1,7 @@
 """The raw record: one shape for a paper's metadata, however it came in.
 
-Belongs here: the Arrow schema, the decoding of one snapshot line, the columns of a batch. Does not
-belong here: where lines come from (``snapshot``, ``oai``), and what a record means (``warehouse``).
+Belongs here: the Arrow schema, the record as an object, the columns of a batch. Does not belong
+here: where records come from (``json_records``, ``oai_xml``), and what they mean (``warehouse``).
 Nothing is cleaned here; control characters, mojibake and blanks pass as they came.
 """
 
@@ -77,22 +77,6 @@ class Record(msgspec.Struct, frozen=True, gc=False):
     """Not in a snapshot; the OAI-PMH header's day of last change (UTC)."""
     is_deleted: bool = False
     """Not in a snapshot; the server says there is no such paper any more, and nothing else."""
-
-
-_DECODER = msgspec.json.Decoder(Record)
-
-
-def decode_line(line: bytes) -> Record | None:
-    """Return the record of one JSON line, or None where the line is broken.
-
-    Broken is what is not JSON, not UTF-8, has no id (or an empty one), or a field of a wrong type.
-    Fields we do not know are ignored.
-    """
-    try:
-        record = _DECODER.decode(line)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return None
-    return record if record.id.strip() else None
 
 
 def to_batch(records: Sequence[Record]) -> pa.RecordBatch:

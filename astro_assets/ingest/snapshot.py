@@ -10,23 +10,27 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date, timedelta
+from functools import partial
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import pyarrow as pa
 
 from astro_assets.artifacts.manifest import Built
 from astro_assets.errors import BadSnapshotError
-from astro_assets.ingest.lines import open_lines, text_bytes
-from astro_assets.ingest.records import Record, decode_line, to_batch
+from astro_assets.ingest.json_records import bounds, naming_long_lines, records_sql, signs_sql
+from astro_assets.ingest.lines import open_lines
+from astro_assets.ingest.parts import text_parts
+from astro_assets.ingest.records import RECORD_SCHEMA
 from astro_assets.ingest.sources import Located, stamp_of
 from astro_assets.ingest.vintage import Vintage
 from astro_assets.progress import Progress
 
 _MAX_BROKEN_SHARE = 0.01
 _N_LINES_ON_TRIAL = 100
-_REPORT_EVERY_LINES = 5_000
-_MAX_BATCH_BYTES = 256 << 20
+_LINES_AT_ONCE = 20_000
 _EXPECTED = "JSON Lines of arXiv records, each with id, title, categories, abstract."
 
 
@@ -37,10 +41,23 @@ class ReadCounts:
     n_lines: int = 0
     n_records: int = 0
     n_broken_lines: int = 0
+    n_with_categories: int = 0
+    """Records that have any."""
     n_bytes: int = 0
     """Bytes of text, newlines included."""
     first_broken_line: int = 0
-    """Its number in the file, from 1; 0 while there is none."""
+    """Its number among the lines that are not blank, from 1; 0 while there is none."""
+
+    def see(self, batch: pa.RecordBatch) -> None:
+        """Count a batch of lines."""
+        is_record = batch["is_record"]
+        n_records = is_record.true_count
+        if n_records < batch.num_rows and not self.first_broken_line:
+            self.first_broken_line = self.n_lines + is_record.index(False).as_py() + 1
+        self.n_lines += batch.num_rows
+        self.n_records += n_records
+        self.n_broken_lines += batch.num_rows - n_records
+        self.n_with_categories += batch["has_categories"].true_count
 
 
 def inspect_snapshot(located: Located, *, sha256: str, today: date, progress: Progress) -> Built:
@@ -63,13 +80,10 @@ def inspect_snapshot(located: Located, *, sha256: str, today: date, progress: Pr
     """
     path = located.path
     counts, vintage = ReadCounts(), Vintage(today=today)
-    n_with_categories = 0
-    for record in _read_records(path, counts, "inspect snapshot", progress=progress):
-        vintage.see(record)
-        n_with_categories += record.categories is not None
-        if counts.n_lines >= _N_LINES_ON_TRIAL and not n_with_categories:
-            raise _no_snapshot(path, f"none of its first {_N_LINES_ON_TRIAL} lines has categories")
-    _judge(path, counts, n_with_categories)
+    for _ in _look(path, counts, vintage, progress=progress):
+        if counts.n_lines >= _N_LINES_ON_TRIAL and not counts.n_with_categories:
+            raise _no_snapshot(path, f"none of its first {counts.n_lines:,} lines has categories")
+    _judge(path, counts)
     if stamp_of(path) != located.stamp:
         raise BadSnapshotError(
             f"{path} changed while it was read.",
@@ -118,75 +132,78 @@ def _facts(located: Located, seen: tuple[str, str] | None, *, today: date) -> di
     }
 
 
-def read_batches(
-    path: Path, *, progress: Progress, rows: int = 5_000, counts: ReadCounts | None = None
-) -> Iterator[pa.RecordBatch]:
-    """Yield a snapshot's records as batches of RECORD_SCHEMA, in the file's order.
+def read_batches(path: Path, *, progress: Progress, rows: int = 5_000) -> Iterator[pa.RecordBatch]:
+    """Yield a snapshot's records as batches of at most ``rows``, in the file's order.
 
-    A batch has ``rows`` records, or fewer where lines are so long that they would fill the memory:
-    its records are held until it is used. Broken lines are left out and counted in ``counts``;
-    whether they are too many was decided when the snapshot was inspected.
+    Broken lines are left out; whether they are too many was decided when it was inspected.
 
     Raises:
         BadSnapshotError: the file is missing or damaged.
     """
-    records: list[Record] = []
-    counts, n_bytes_given = counts or ReadCounts(), 0
-    for record in _read_records(path, counts, "read snapshot", progress=progress):
-        records.append(record)
-        if len(records) == rows or counts.n_bytes - n_bytes_given >= _MAX_BATCH_BYTES:
-            yield to_batch(records)
-            records.clear()
-            n_bytes_given = counts.n_bytes
-    if records:
-        yield to_batch(records)
+    with progress.task("read snapshot", unit="records") as task:
+        for part in text_parts(path):
+            for batch in _batches(path, records_sql(part), rows):
+                task.advance(batch.num_rows)
+                yield batch.cast(RECORD_SCHEMA)
 
 
-def _read_records(
-    path: Path, counts: ReadCounts, name: str, *, progress: Progress
-) -> Iterator[Record]:
-    """Yield what decodes, counting lines, broken lines and bytes into ``counts``."""
-    told_bytes = 0
-    with progress.task(name, total=text_bytes(path), unit="bytes") as task:
-        for number, line in enumerate(open_lines(path), start=1):
-            counts.n_bytes += len(line) + 1
-            if number % _REPORT_EVERY_LINES == 0:
-                task.advance(counts.n_bytes - told_bytes, records=counts.n_records)
-                told_bytes = counts.n_bytes
-            record = decode_line(line)
-            if record is not None:
-                counts.n_records += 1
-                counts.n_lines += 1
-                yield record
-            elif line.strip():
-                counts.n_lines += 1
-                counts.n_broken_lines += 1
-                counts.first_broken_line = counts.first_broken_line or number
-                _judge_trial(path, counts)
-        task.advance(counts.n_bytes - told_bytes, records=counts.n_records)
+def _batches(path: Path, sql: str, rows: int) -> Iterator[pa.RecordBatch]:
+    """Yield what a query of one part gives, in order."""
+    connection = duckdb.connect(config=bounds())
+    try:
+        with naming_long_lines(path):
+            connection.execute("set enable_progress_bar = false")
+            yield from connection.sql(sql).to_arrow_reader(rows)
+    finally:
+        connection.close()
 
 
-def _judge_trial(path: Path, counts: ReadCounts) -> None:
-    """Give up early on a file that starts with a hundred lines of something else."""
-    if counts.n_records == 0 and counts.n_lines >= _N_LINES_ON_TRIAL:
-        raise _no_snapshot(path, f"none of its first {_N_LINES_ON_TRIAL} lines is a record")
+def _look(
+    path: Path, counts: ReadCounts, vintage: Vintage, *, progress: Progress
+) -> Iterator[None]:
+    """Count and date what a snapshot holds; yield after every few thousand lines."""
+    with progress.task("inspect snapshot", unit="records") as task:
+        for part in text_parts(path):
+            counts.n_bytes += part.n_bytes
+            for batch in _batches(path, signs_sql(part), _LINES_AT_ONCE):
+                counts.see(batch)
+                records = batch.filter(batch.column("is_record"))
+                vintage.see(
+                    records["update_date"].unique().to_pylist(), partial(_older_signs, records)
+                )
+                task.advance(batch.num_rows)
+                yield
 
 
-def _judge(path: Path, counts: ReadCounts, n_with_categories: int) -> None:
+def _older_signs(records: pa.RecordBatch) -> Iterator[tuple[str, list[str | None] | None]]:
+    """Yield id and version dates of each record."""
+    return zip(records["id"].to_pylist(), records["created"].to_pylist(), strict=True)
+
+
+def _judge(path: Path, counts: ReadCounts) -> None:
     """Refuse a file that is no snapshot, or one with too many broken lines."""
     if counts.n_lines == 0:
         raise _no_snapshot(path, "it has no line that is not blank")
     if counts.n_records == 0:
         raise _no_snapshot(path, f"none of its {counts.n_lines:,} lines is a record")
-    if n_with_categories == 0:
+    if counts.n_with_categories == 0:
         raise _no_snapshot(path, "no record has categories")
     if counts.n_broken_lines > _MAX_BROKEN_SHARE * counts.n_lines:
         raise BadSnapshotError(
             f"{counts.n_broken_lines:,} of {counts.n_lines:,} lines of {path} are broken; "
-            f"the first is line {counts.first_broken_line:,}.",
-            expected=f"at most {_MAX_BROKEN_SHARE:.0%} broken lines (no JSON, no id, wrong types).",
+            f"the first is line {_place_in_file(path, counts.first_broken_line):,}.",
+            expected=f"at most {_MAX_BROKEN_SHARE:.0%} broken lines (no JSON, no UTF-8, no id).",
             do="Look at that line; fetch the snapshot again if the file was cut or edited.",
         )
+
+
+def _place_in_file(path: Path, number: int) -> int:
+    """Return the number of a line of the file, blank ones counted as well."""
+    is_text = (bool(line.strip()) for line in open_lines(path))
+    for place, counted in enumerate(accumulate(is_text), start=1):
+        if counted == number:
+            return place
+    return number
 
 
 def _no_snapshot(path: Path, why: str) -> BadSnapshotError:

@@ -7,11 +7,11 @@ Belongs here: reading days out of records. Does not belong here: which releases 
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Iterable, Sequence
 from datetime import date, timedelta
 from typing import TypeGuard
 
 from astro_assets.errors import BadReleaseError
-from astro_assets.ingest.records import Record
 from astro_assets.months import Month
 
 _NEW_ID = re.compile(r"(\d{2})(\d{2})\.\d{4,5}")
@@ -63,32 +63,49 @@ class Vintage:
         Args:
             today: The present day (UTC). The day after it counts as present too: somewhere it is.
         """
-        self.n_future_dates = 0
-        """Days that were looked at and lay ahead."""
         self._last = today + timedelta(days=1)
-        self._last_text = self._last.isoformat()
         self._updated = ""
         self._version: date | None = None
         self._month: Month | None = None
+        self._future: set[str | date] = set()
 
-    def see(self, record: Record) -> None:
-        """Take one record into account."""
-        updated = record.update_date
-        # ISO days compare as text, so only a new maximum needs the costly look
-        if updated is not None and updated > self._updated and _is_day(updated):
-            if updated <= self._last_text:
-                self._updated = updated
-                return
-            self.n_future_dates += 1
+    @property
+    def n_future_dates(self) -> int:
+        """Different days that were looked at and lay ahead."""
+        return len(self._future)
+
+    def see(
+        self,
+        update_dates: Iterable[str | None],
+        others: Callable[[], Iterable[tuple[str, Sequence[str | None] | None]]],
+    ) -> None:
+        """Take some records into account.
+
+        Args:
+            update_dates: What they say of their last update, each text once or more often.
+            others: Gives each one's id and its versions' dates; asked only while it matters.
+        """
+        for text in update_dates:
+            self._see_update(text or "")
         if not self._updated:
-            self._see_older_signs(record)
+            for arxiv_id, versions in others():
+                self._see_older_signs(arxiv_id, versions or ())
 
-    def _see_older_signs(self, record: Record) -> None:
-        for version in record.versions or ():
-            day = day_of_version(version.created or "")
+    def _see_update(self, text: str) -> None:
+        # ISO days compare as text, so only a new maximum needs the costly look
+        if text <= self._updated or not _is_day(text):
+            return
+        if text > self._last.isoformat():
+            self._future.add(text)
+        else:
+            self._updated = text
+
+    def _see_older_signs(self, arxiv_id: str, versions: Iterable[str | None]) -> None:
+        for created in versions:
+            day = day_of_version(created or "")
             if self._is_believed(day) and (self._version is None or day > self._version):
                 self._version = day
-        month = month_of_id(record.id)
+        month = month_of_id(arxiv_id)
         if month is None or (self._month is not None and month <= self._month):
             return
         if self._is_believed(month.start.date()):
@@ -96,7 +113,7 @@ class Vintage:
 
     def _is_believed(self, day: date | None) -> TypeGuard[date]:
         if day is not None and day > self._last:
-            self.n_future_dates += 1
+            self._future.add(day)
             return False
         return day is not None
 

@@ -13,27 +13,25 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-import duckdb
 import pyarrow as pa
 
 from astro_assets.artifacts import atomic
 from astro_assets.artifacts.manifest import Built
 from astro_assets.artifacts.proofs import Proofs
-from astro_assets.errors import BadSettingError, EmptyCorpusError
+from astro_assets.errors import BadSettingError, BadSnapshotError, EmptyCorpusError
 from astro_assets.months import Month
-from astro_assets.progress import Progress, Task
+from astro_assets.progress import Progress
 from astro_assets.warehouse import counts
 from astro_assets.warehouse.contracts import SNAPSHOT_KEYS
 from astro_assets.warehouse.counts import TABLES, TableName
-from astro_assets.warehouse.record_stream import RecordStream
+from astro_assets.warehouse.record_stream import Records, no_records, read_records
 from astro_assets.warehouse.runner import Runner, open_runner
 from astro_assets.warehouse.sides import TEST_SHARE, threshold
 from astro_assets.warehouse.snapshot_papers import KEYS_FILE, SnapshotPapers, write_keys
 from astro_assets.warehouse.sql import load_project
-from astro_assets.warehouse.table_writer import TableWriter
+from astro_assets.warehouse.table_writer import RECORDS, TableWriter
 
 _NO_END = "9999-12"
-_RECORDS = "stg_records"
 
 
 @dataclass(frozen=True)
@@ -59,32 +57,42 @@ class Rules:
 
 
 def build_snapshot_papers(
-    batches: Iterable[pa.RecordBatch],
+    records: Records,
     out: Path,
     *,
     general_share: float,
     salt: str,
     progress: Progress,
     proofs: Proofs | None = None,
+    n_expected: int | None = None,
 ) -> Built:
     """Read raw records once into month shards ``astro/…`` and ``general/…`` below ``out``.
 
     Beside them lies one file of all key columns, which is what a release opens. ``side`` and
-    ``excluded_because`` are as of the snapshot's vintage; a release judges anew.
+    ``excluded_because`` are as of the snapshot's vintage; a release judges anew. ``n_expected`` is
+    how many records were found when the snapshot was inspected.
 
     Raises:
         EmptyCorpusError: no record has an astro-ph category.
+        BadSnapshotError: the file is missing or damaged, or holds other records than inspected.
     """
     out.mkdir(parents=True, exist_ok=True)
-    stream = RecordStream(batches)
+    total = float(n_expected) if n_expected else None
     with _open(Rules(salt, general_share), out) as runner:
         runner.add_shards("source_snapshot_keys", [], SNAPSHOT_KEYS)
-        _read(stream, runner, "month_contents")
+        with progress.task("read snapshot", total=total, unit="records") as task:
+            n_records = read_records(records, runner, "month_contents", told=task.advance)
+        if n_expected not in (None, n_records):
+            raise BadSnapshotError(
+                f"The snapshot gave {n_records:,} records.",
+                expected=f"{n_expected:,}, as when it was inspected.",
+                do="Materialise arxiv_snapshot again: the file has changed since.",
+            )
         outcomes = counts.read_outcomes(runner)
-        counts.check_balance(stream.n_records, outcomes)
+        counts.check_balance(n_records, outcomes)
         if not outcomes["astro"]:
             raise EmptyCorpusError(
-                f"None of the {stream.n_records:,} records has an astro-ph category.",
+                f"None of the {n_records:,} records has an astro-ph category.",
                 expected="a snapshot of arXiv's metadata, with categories like astro-ph.GA.",
                 do="Check ASTRO_SNAPSHOT.",
             )
@@ -111,12 +119,11 @@ def build_window_rows(
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     with progress.task("read window", unit="records") as task, _open(rules, path.parent) as runner:
-        stream = RecordStream(_told(batches, task))
-        _read(stream, runner, _RECORDS)
+        n_records = read_records(batches, runner, RECORDS, told=task.advance)
         with atomic.replacing(path) as temporary:
             # by month, so that a release opens little of it for the months it writes
-            runner.write(f"select * from {_RECORDS} order by submission_month", temporary)
-    return stream.n_records
+            runner.write(f"select * from {RECORDS} order by submission_month, ordinal", temporary)
+    return n_records
 
 
 def build_release_table(
@@ -144,13 +151,13 @@ def build_release_table(
     with _open(rules, out, release=str(release)) as runner:
         runner.add_shards("source_snapshot_keys", [snapshot.keys()], SNAPSHOT_KEYS)
         if windows:
-            runner.supply(_RECORDS, windows)
+            runner.supply(RECORDS, windows)
         else:
-            runner.add_source("records", RecordStream([]).reader())
+            no_records(runner)
         runner.build("month_contents")
         outcomes = counts.read_outcomes(runner)
         n_snapshot_rows = _n_rows(runner, "stg_snapshot_keys")
-        n_window_records = _n_rows(runner, _RECORDS)
+        n_window_records = _n_rows(runner, RECORDS)
         counts.check_balance(n_window_records + n_snapshot_rows, outcomes)
         judged = counts.read_judgements(runner)
         counted = counts.release_counts(table, outcomes, judged)
@@ -176,24 +183,6 @@ def _open(rules: Rules, folder: Path, *, release: str = _NO_END) -> Iterator[Run
     }
     with open_runner(load_project(), parameters=parameters, scratch_folder=folder) as runner:
         yield runner
-
-
-def _read(stream: RecordStream, runner: Runner, model: str) -> None:
-    """Read raw records and build a model of them."""
-    runner.add_source("records", stream.reader())
-    try:
-        runner.build(model)
-    except duckdb.Error:
-        # DuckDB turns what the reader raised into text; the person needs the named error.
-        if stream.error is not None:
-            raise stream.error from None
-        raise
-
-
-def _told(batches: Iterable[pa.RecordBatch], task: Task) -> Iterator[pa.RecordBatch]:
-    for batch in batches:
-        yield batch
-        task.advance(batch.num_rows)
 
 
 def _n_rows(runner: Runner, relation: str) -> int:

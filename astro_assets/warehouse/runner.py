@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -11,16 +11,13 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 
+from astro_assets.ingest.json_records import bounds
 from astro_assets.warehouse.contracts import Contract
+from astro_assets.warehouse.spool import Spool
 from astro_assets.warehouse.sql import Model, Project, literal, quoted, source_name
 
-MEMORY_LIMIT = "256MB"
-"""What DuckDB may hold before it spills to disk; the process is larger by Python and Arrow."""
-
 _ROWS_PER_BATCH = 10_000
-_ROWS_PER_FLUSH = 20_000
 _ROWS_PER_GROUP = 2_048
-# Both bound what DuckDB buffers, per thread and partition, while it writes a model's files.
 
 _ORDINALS_PER_FILE = 1 << 40
 
@@ -39,12 +36,19 @@ class Runner:
         self._connection, self._project, self._folder = connection, project, folder
         self._parameters = dict(parameters)
         self._built: set[str] = set()
-        self._schemas: dict[str, pa.Schema] = {}
+        self._parts: dict[str, Iterable[str]] = {}
+        self._spools: dict[str, Spool] = {}
 
     def add_source(self, name: str, batches: pa.RecordBatchReader | pa.Table) -> None:
         """Register Arrow data as ``source(name)``; a reader can be read once."""
-        self._schemas[name] = batches.schema
         self._connection.register(source_name(name), batches)
+
+    def add_parts(self, name: str, queries: Iterable[str]) -> None:
+        """Register ``source(name)`` as queries end to end, each asked for when it is its turn.
+
+        Only a model that is kept as a spool can read it.
+        """
+        self._parts[name] = queries
 
     def add_shards(self, relation: str, paths: Sequence[Path], contract: Contract) -> None:
         """Register Parquet files as a relation (no files: an empty table of the contract).
@@ -81,12 +85,20 @@ class Runner:
             f"(format parquet, compression zstd, row_group_size {_ROWS_PER_GROUP})"
         )
 
-    def build(self, *names: str) -> None:
-        """Make the named models and all they need."""
+    def build(self, *names: str, spooled: Callable[[int], object] = lambda n_rows: None) -> None:
+        """Make the named models and all they need; ``spooled`` is told of rows as they come in."""
         for model in self._project.order(*names):
             if model.name not in self._built:
-                self._create(model)
+                self._create(model, spooled)
                 self._built.add(model.name)
+
+    def narrow(self, model: str, values: Collection[str]) -> None:
+        """Let a spooled model, and views of it, hold little more than rows of these index values.
+
+        Does nothing where the model is kept in another way.
+        """
+        if model in self._spools:
+            self._connection.register(_spool_name(model), self._spools[model].table(values))
 
     def rows(self, sql: str, **parameters: Any) -> list[dict[str, Any]]:
         """Run a query and return its rows; for small results."""
@@ -99,32 +111,61 @@ class Runner:
         relation = self._connection.sql(sql, params=parameters)
         return relation.to_arrow_reader(_ROWS_PER_BATCH)
 
-    def _create(self, model: Model) -> None:
+    def _create(self, model: Model, spooled: Callable[[int], object]) -> None:
         bound = {name: self._parameters[name] for name in model.parameters}
-        if model.kept == "files":
-            if self._write_files(model, bound):
-                return
-            # No rows make no files; the readers are spent by now, so none is read again.
-            for name in model.sources.keys() & self._schemas.keys():
-                self._connection.register(source_name(name), self._schemas[name].empty_table())
-        kept = "view" if model.kept == "view" else "table"
-        statement = f"create temp {kept} {quoted(model.name)} as\n{model.render()}"
-        self._connection.execute(statement, bound)
+        if model.kept == "spool":
+            self._spool(model, bound, spooled)
+        else:
+            statement = f"create temp {model.kept} {quoted(model.name)} as\n{model.render()}"
+            self._connection.execute(statement, bound)
 
-    def _write_files(self, model: Model, bound: Mapping[str, Any]) -> bool:
-        """Keep a model as Parquet files; tell whether it had any row to be kept."""
-        folder = self._folder / model.name
-        self._connection.execute(
-            f"copy (\n{model.render()}\n) to {literal(folder)} "
-            f"(format parquet, partition_by ({quoted(model.header['partition'])}), "
-            f"row_group_size {_ROWS_PER_GROUP})",
-            bound,
-        )
-        files = sorted(folder.rglob("*.parquet"))
-        if files:
-            names = [str(path) for path in files]
-            self._connection.read_parquet(names, hive_partitioning=False).create_view(model.name)
-        return bool(files)
+    def _spool(
+        self, model: Model, bound: Mapping[str, Any], spooled: Callable[[int], object]
+    ) -> None:
+        """Compute a model into a spool, in the order its rows come in."""
+        spool: Spool | None = None
+        self._connection.execute("set preserve_insertion_order = true")
+        for _ in self._each_part_of(model):
+            # DuckDB hands batches over while it reads on: what is not taken yet is bounded
+            reader = self._connection.sql(model.render(), params=bound).to_arrow_reader(
+                _ROWS_PER_BATCH
+            )
+            if spool is None:
+                path = self._folder / f"{model.name}.arrow"
+                header = model.header
+                spool = Spool(
+                    path,
+                    reader.schema,
+                    numbered=header.get("numbered"),
+                    index=header.get("index"),
+                )
+            for batch in reader:
+                spool.append(batch)
+                spooled(batch.num_rows)
+        self._connection.execute("set preserve_insertion_order = false")
+        if spool is None:
+            raise ValueError(f"the sources of {model.name} came in no part at all")
+        spool.finish()
+        self._spools[model.name] = spool
+        self._connection.register(_spool_name(model.name), spool.table())
+        self._connection.table(_spool_name(model.name)).create_view(model.name)
+
+    def _each_part_of(self, model: Model) -> Iterator[None]:
+        """Register one part of the model's parted source after the other."""
+        parted = model.sources.keys() & self._parts.keys()
+        if not parted:
+            yield
+            return
+        (name,) = parted
+        for query in self._parts[name]:
+            self._connection.execute(
+                f"create or replace temp view {quoted(source_name(name))} as {query}"
+            )
+            yield
+
+
+def _spool_name(model: str) -> str:
+    return f"spool_{model}"
 
 
 @contextmanager
@@ -140,13 +181,12 @@ def open_runner(
         connection = duckdb.connect(
             ":memory:",
             config={
-                "memory_limit": MEMORY_LIMIT,
+                **bounds(),
                 "temp_directory": str(folder / "spill"),
                 "autoinstall_known_extensions": False,
                 "python_enable_replacements": False,
                 # Order is asked for where it matters; keeping it elsewhere costs memory.
                 "preserve_insertion_order": False,
-                "partitioned_write_flush_threshold": _ROWS_PER_FLUSH,
             },
         )
         try:

@@ -69,13 +69,15 @@ def by_month(reader: pa.RecordBatchReader, contract: Contract) -> Iterator[tuple
     month, parts = "", list[pa.RecordBatch]()
     schema = contract.arrow_schema
     for batch in reader:
-        column = batch.column("submission_month")
-        for value in pc.unique(column).to_pylist():
+        runs = pc.run_end_encode(batch.column("submission_month"))
+        begin = 0
+        for value, end in zip(runs.values.to_pylist(), runs.run_ends.to_pylist(), strict=True):
             if value != month and parts:
                 yield month, pa.Table.from_batches(parts).cast(schema)
                 parts = []
             month = value
-            parts.append(batch.filter(pc.equal(column, value)))
+            parts.append(batch.slice(begin, end - begin))
+            begin = end
     if parts:
         yield month, pa.Table.from_batches(parts).cast(schema)
 

@@ -29,6 +29,9 @@ _ROWS_AT_ONCE = 30_000
 _LINES_AT_ONCE = 400_000
 """Key rows whose content is hashed in one query."""
 
+RECORDS = "stg_records"
+"""The model in which every raw record is typed."""
+
 _Month = TypeVar("_Month")
 
 
@@ -114,6 +117,7 @@ class TableWriter:
         """Yield full rows by month; of the snapshot only these months' shards are opened."""
         paths = self.snapshot.rows_of(months) if self.snapshot else []
         self.runner.add_shards("source_snapshot_rows", paths, SNAPSHOT_PAPERS)
+        self.runner.narrow(RECORDS, months)
         self.runner.build(table)
         reader = self.runner.stream(
             f"select * from {quoted(table)} where submission_month between $first and $last "

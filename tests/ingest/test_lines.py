@@ -70,7 +70,7 @@ def test_a_line_too_long_is_refused_before_it_fills_the_memory(tmp_path, monkeyp
     monkeypatch.setattr(lines, "_CHUNK_BYTES", 4)
     monkeypatch.setattr(lines, "MAX_LINE_BYTES", 8)
     (tmp_path / "a").write_bytes(b"short\n" + b"x" * 100 + b"\n")
-    with pytest.raises(BadSnapshotError, match="Line 2 of"):
+    with pytest.raises(BadSnapshotError, match=r"A line of .* is longer than"):
         list(open_lines(tmp_path / "a"))
 
 

@@ -45,7 +45,8 @@ TODAY = date(2026, 7, 2)
 def _seen(*records):
     vintage = Vintage(today=TODAY)
     for record in records:
-        vintage.see(record)
+        created = [version.created for version in record.versions or ()]
+        vintage.see([record.update_date], lambda of=(record.id, created): [of])
     return vintage
 
 

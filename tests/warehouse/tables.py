@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,7 @@ import pyarrow as pa
 
 from astro_assets.artifacts.manifest import Built
 from astro_assets.artifacts.proofs import Proofs
-from astro_assets.ingest.records import Record, decode_line, to_batch
+from astro_assets.ingest.records import Record, to_batch
 from astro_assets.months import Month
 from astro_assets.progress import NO_PROGRESS
 from astro_assets.warehouse.papers import (
@@ -25,17 +24,14 @@ from astro_assets.warehouse.papers import (
 from astro_assets.warehouse.shards import read_table
 from astro_assets.warehouse.sides import side_of
 from astro_assets.warehouse.snapshot_papers import SnapshotPapers
+from tests.builders import decoded
 
 SALT = "pepper"
 
 
 def batch(records: Iterable[dict[str, Any] | Record]) -> pa.RecordBatch:
     """Return records (tests.builders.record, maybe with a datestamp) as ingest would."""
-    decoded = [
-        record if isinstance(record, Record) else decode_line(json.dumps(record).encode())
-        for record in records
-    ]
-    return to_batch([record for record in decoded if record is not None])
+    return to_batch([r if isinstance(r, Record) else decoded(r) for r in records])
 
 
 def snapshot(out: Path, records: Iterable[dict[str, Any]], share: float = 1.0) -> Built:

@@ -4,10 +4,12 @@ import pyarrow as pa
 import pytest
 
 from astro_assets.warehouse.runner import open_runner
-from astro_assets.warehouse.sql import Project, load_project
+from astro_assets.warehouse.sql import Outside, Project, load_project
 
-HEADER = "-- grain: g\n-- key: n\n-- why: w\n-- kept: {kept}\n-- partition: part\n"
-NUMBERS = pa.table({"n": pa.array(range(10_000)), "part": pa.array([i % 3 for i in range(10_000)])})
+HEADER = "-- grain: g\n-- key: n\n-- why: w\n-- kept: {kept}\n-- index: part\n"
+NUMBERS = pa.table(
+    {"n": pa.array(range(10_000)), "part": pa.array([str(i // 4_000) for i in range(10_000)])}
+)
 
 
 def project(folder: Path, kept: str) -> Project:
@@ -17,10 +19,10 @@ def project(folder: Path, kept: str) -> Project:
     (folder / "total.sql").write_text(
         HEADER.format(kept="view") + "select sum(n)::bigint as total from {{ ref('base') }}"
     )
-    return load_project(folder)
+    return load_project(folder, outside=Outside(frozenset({"numbers"}), frozenset({"below"})))
 
 
-@pytest.mark.parametrize("kept", ["table", "files"])
+@pytest.mark.parametrize("kept", ["table", "spool"])
 @pytest.mark.parametrize(("below", "total"), [(10_000, 49_995_000), (3, 3), (0, None)])
 def test_a_reader_is_read_once_and_its_model_as_often_as_needed(
     tmp_path: Path, kept: str, below: int, total: int | None
@@ -35,13 +37,13 @@ def test_a_reader_is_read_once_and_its_model_as_often_as_needed(
 
 
 def test_what_was_spilled_is_gone_afterwards(tmp_path: Path) -> None:
-    models = project(tmp_path, "files")
+    models = project(tmp_path, "spool")
     scratch = tmp_path / "it's scratch"
     scratch.mkdir()
     with open_runner(models, parameters={"below": 9}, scratch_folder=scratch) as runner:
         runner.add_source("numbers", NUMBERS)
         runner.build("total")
-        assert list(scratch.rglob("*.parquet"))
+        assert list(scratch.rglob("*.arrow"))
     assert not list(scratch.iterdir())
 
 

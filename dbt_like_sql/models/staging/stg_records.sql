@@ -1,7 +1,8 @@
 -- grain: one row per raw record, however it came in (snapshot line or harvested record)
 -- key: ordinal
--- kept: files
--- partition: submission_decade
+-- kept: spool
+-- numbered: ordinal
+-- index: submission_month
 -- why: the only place where raw text becomes typed columns. Categories are matched as whole tokens
 --   (plasm-ph is not astro-ph). The submission month is that of version v1, else the id's YYMM.
 --   General papers outside the share keep their key columns only: a later version of a record must
@@ -10,9 +11,8 @@
 --   withdrawn from a disk", a withdrawn theorem or a paper once withdrawn from a journal is not.
 --   It is withdrawn as well if its latest version has source type I, whatever the text says.
 --   A record that says the paper was deleted has no fields but id and day of change.
---   Kept as files, because nearly all text of a snapshot passes here and none is needed again before
---   the shards are written. A folder per decade: one per year would make shards a little cheaper to
---   collect, but DuckDB buffers a row group per folder and thread, and spends 400 MB on that.
+--   Kept as a spool, because nearly all text of a snapshot passes here and none is needed again
+--   before the shards are written, and then month by month.
 --   row_sha256 covers every column a table shows, each written as length:value or - for null, so
 --   that it is the same in every version of DuckDB and no two rows can be confused.
 with parsed as (
@@ -22,7 +22,7 @@ with parsed as (
         title,
         authors,
         abstract,
-        nullif(trim(categories), '') as categories,
+        nullif(trim(regexp_replace(categories, '\s+', ' ', 'g')), '') as categories,
         comments,
         journal_ref,
         doi,
@@ -62,8 +62,8 @@ dated as (
                     then if(id_yymm[1:2] >= '91', '19', '20') || id_yymm[1:2] || '-' || id_yymm[3:4]
             end
         ) as submission_month,
-        coalesce(regexp_matches(categories, '(^|\s)astro-ph(\.\S*)?(\s|$)'), false) as is_astro,
-        coalesce(regexp_matches(categories, '^astro-ph(\.\S*)?(\s|$)'), false) as is_primary,
+        coalesce(regexp_matches(categories, '(^| )astro-ph(\.\S*)?( |$)'), false) as is_astro,
+        coalesce(regexp_matches(categories, '^astro-ph(\.\S*)?( |$)'), false) as is_primary,
         ('0x' || sha256('general' || chr(31) || $salt || chr(31) || id)[1:16])::ubigint::hugeint
             < $general_below::hugeint as in_general_share
     from parsed
@@ -82,7 +82,7 @@ bounded as (
         if(is_kept, authors, null) as authors,
         if(is_kept, abstract, null) as abstract,
         categories,
-        split_part(regexp_replace(categories, '\s+', ' ', 'g'), ' ', 1) as primary_category,
+        split_part(categories, ' ', 1) as primary_category,
         if(is_kept, comments, null) as comments,
         if(is_kept, journal_ref, null) as journal_ref,
         if(is_kept, doi, null) as doi,
@@ -97,13 +97,14 @@ bounded as (
         is_kept,
         is_deleted,
         ends_withdrawn,
-        -- every run of blanks and control characters but one plain space between words: matching
-        -- those too would cost four times as much
+        -- what tokens are made of (clean_abstract): accents composed, and every run of blanks and
+        -- control characters but one plain space between words: matching those too would cost four
+        -- times as much
         if(is_kept, trim(regexp_replace(
-            abstract,
-            '[\p{Cc}\p{Zl}\p{Zp}\x{a0}\x{1680}\x{2000}-\x{200a}\x{202f}\x{205f}\x{3000}]'
-            || '[ \p{Cc}\p{Zl}\p{Zp}\x{a0}\x{1680}\x{2000}-\x{200a}\x{202f}\x{205f}\x{3000}]*'
-            || '| [ \p{Cc}\p{Zl}\p{Zp}\x{a0}\x{1680}\x{2000}-\x{200a}\x{202f}\x{205f}\x{3000}]+',
+            nfc_normalize(replace(abstract, chr(0), ' ')),  -- it would end at a NUL
+            '[\p{Cc}\p{Zl}\p{Zp}\x{a0}\x{1680}\x{2000}-\x{200a}\x{202f}\x{205f}\x{3000}\x{fffe}\x{ffff}]'
+            || '[ \p{Cc}\p{Zl}\p{Zp}\x{a0}\x{1680}\x{2000}-\x{200a}\x{202f}\x{205f}\x{3000}\x{fffe}\x{ffff}]*'
+            || '| [ \p{Cc}\p{Zl}\p{Zp}\x{a0}\x{1680}\x{2000}-\x{200a}\x{202f}\x{205f}\x{3000}\x{fffe}\x{ffff}]+',
             ' ', 'g'
         )), null) as text,
         if(
@@ -160,7 +161,6 @@ select
     license,
     timezone('UTC', submitted_at) as submitted_at,
     submission_month,
-    left(submission_month, 3) || '0s' as submission_decade,
     n_versions,
     latest_version,
     update_date,

@@ -10,8 +10,6 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-import dagster as dg
-
 from astro_assets.artifacts.manifest import Manifest, Store
 from astro_assets.errors import DamagedArtifactError
 from astro_assets.months import Month
@@ -129,26 +127,6 @@ def updates_through(manifest: Manifest, store: Store) -> Verdict:
     )
 
 
-def data_tests(manifest: Manifest, store: Store) -> Verdict:
-    """Run the data tests on both tables of the release."""
-    from astro_assets.warehouse.quality import run_data_tests
-
-    astro = store.require("astro_ph_papers", manifest.release)
-    results = run_data_tests(
-        shard_paths(store, astro),
-        shard_paths(store, manifest),
-        Month.parse(str(manifest.release)),
-    )
-    failing = [result for result in results if result.n_failing]
-    said = (
-        "; ".join(f"{r.name}: {r.n_failing:,} rows" for r in failing)
-        if failing
-        else f"{len(results)} data tests return no row."
-    )
-    samples = {r.name: dg.MetadataValue.json(list(r.sample)) for r in failing}
-    return Verdict(not failing, said, samples)
-
-
 def tokens_add_up(manifest: Manifest, store: Store) -> Verdict:
     """Compare tokens with blocks and tails."""
     del store
@@ -165,6 +143,19 @@ def tokens_add_up(manifest: Manifest, store: Store) -> Verdict:
         f"tokens ≠ blocks + tail: {wrong}"
         if wrong
         else "tokens = blocks + one tail, for each field and side.",
+    )
+
+
+def few_near_copies(manifest: Manifest, store: Store) -> Verdict:
+    """Compare the share of test papers with a near copy on the train side with one in a hundred."""
+    del store
+    counts = manifest.counts
+    n, of = counts["n_test_with_near_copy"], counts["n_test_papers"]
+    return Verdict(
+        n <= 0.01 * of,
+        f"{n:,} of {of:,} test papers have a near copy on the train side, in {counts['n_pairs']:,} "
+        "pairs (more than 1 % is a warning).",
+        {"n_test_with_near_copy": n, "n_test_papers": of},
     )
 
 

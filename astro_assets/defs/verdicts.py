@@ -6,13 +6,13 @@ ones of a release again by itself, because a blocking check stops only the run i
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 import dagster as dg
 
 from astro_assets.artifacts.manifest import Manifest, Store
-from astro_assets.defs import judges
+from astro_assets.defs import judges, table_checks
 from astro_assets.errors import DamagedArtifactError, MissingArtifactError
 
 
@@ -25,7 +25,8 @@ class Check:
     blocking: bool
     """A blocking check that fails stops everything downstream; the others warn."""
     description: str
-    judge: Callable[[Manifest, Store], judges.Verdict]
+    judge: Callable[[Manifest, Store], judges.Verdict] | None
+    """None: one of the data tests of a table, which are judged together."""
 
 
 def specs_of(asset: str) -> list[dg.AssetCheckSpec]:
@@ -41,22 +42,17 @@ def specs_of(asset: str) -> list[dg.AssetCheckSpec]:
 
 def results_of(manifest: Manifest, store: Store) -> list[dg.AssetCheckResult]:
     """Evaluate every check of the asset a manifest describes."""
-    results = []
-    for check in CHECKS:
-        if check.asset == manifest.asset:
-            verdict = check.judge(manifest, store)
-            results.append(
-                dg.AssetCheckResult(
-                    check_name=check.name,
-                    passed=verdict.passed,
-                    severity=dg.AssetCheckSeverity.ERROR
-                    if check.blocking
-                    else dg.AssetCheckSeverity.WARN,
-                    description=verdict.said,
-                    metadata=verdict.figures,
-                )
-            )
-    return results
+    checks = [check for check in CHECKS if check.asset == manifest.asset]
+    return [
+        dg.AssetCheckResult(
+            check_name=check.name,
+            passed=verdict.passed,
+            severity=dg.AssetCheckSeverity.ERROR if check.blocking else dg.AssetCheckSeverity.WARN,
+            description=verdict.said,
+            metadata=verdict.figures,
+        )
+        for check, verdict in _judged(checks, manifest, store)
+    ]
 
 
 def blocking_failures(store: Store, manifests: Mapping[str, Manifest | None]) -> list[str]:
@@ -65,26 +61,46 @@ def blocking_failures(store: Store, manifests: Mapping[str, Manifest | None]) ->
     An asset that is missing or damaged is a failure as well.
     """
     failures = []
-    for check in CHECKS:
-        if check.blocking and check.asset in manifests:
-            manifest = manifests[check.asset]
-            try:
-                verdict = (
-                    check.judge(manifest, store)
-                    if manifest
-                    else judges.Verdict(False, "it has not been made.")
-                )
-            except (MissingArtifactError, DamagedArtifactError) as error:
-                verdict = judges.Verdict(False, error.found)
-            if not verdict.passed:
-                failures.append(f"{check.asset}.{check.name}: {verdict.said}")
+    for asset, manifest in manifests.items():
+        checks = [check for check in CHECKS if check.asset == asset and check.blocking]
+        failures += [
+            f"{asset}.{check.name}: {verdict.said}"
+            for check, verdict in _judged(checks, manifest, store)
+            if not verdict.passed
+        ]
     return failures
+
+
+def _judged(
+    checks: Iterable[Check], manifest: Manifest | None, store: Store
+) -> Iterator[tuple[Check, judges.Verdict]]:
+    """Yield checks of one asset with what they find; an asset that is missing fails them all."""
+    tested: Mapping[str, judges.Verdict] | None = None
+    for check in checks:
+        if manifest is None:
+            yield check, judges.Verdict(False, "it has not been made.")
+            continue
+        try:
+            if check.judge is not None:
+                verdict = check.judge(manifest, store)
+            else:
+                tested = tested or table_checks.judge(manifest, store)
+                verdict = tested[check.name]
+        except (MissingArtifactError, DamagedArtifactError) as error:
+            verdict = judges.Verdict(False, error.found)
+        yield check, verdict
 
 
 def _guarded(asset: str) -> Check:
     return Check(
         asset, "checksums", True, "Every file has the bytes it was made with.", judges.checksums
     )
+
+
+def _of_tables() -> Iterator[Check]:
+    """Yield the checks that contracts and data tests make: one per contract, one per SQL file."""
+    for check in table_checks.declared():
+        yield Check(check.asset, check.name, check.blocking, check.description, None)
 
 
 _ADD_UP = "Records in = rows + elsewhere + dropped; rows = papers + excluded."
@@ -124,16 +140,17 @@ CHECKS: tuple[Check, ...] = (
     ),
     _guarded("general_papers"),
     Check("general_papers", "papers_add_up", True, _ADD_UP, judges.papers_add_up),
-    Check(
-        "general_papers",
-        "data_tests",
-        True,
-        "Unique ids, disjoint sides, no paper in both tables, no test text on the train side.",
-        judges.data_tests,
-    ),
     _guarded("token_blocks"),
     Check(
         "token_blocks", "tokens_add_up", True, "Tokens = blocks + one tail.", judges.tokens_add_up
+    ),
+    _guarded("near_copies"),
+    Check(
+        "near_copies",
+        "near_copies",
+        False,
+        "At most 1 % of the test papers have a near copy on the train side.",
+        judges.few_near_copies,
     ),
     _guarded("base_model"),
     _guarded("lora_checkpoint"),
@@ -160,4 +177,5 @@ CHECKS: tuple[Check, ...] = (
         judges.not_worse,
     ),
     _guarded("release_report"),
+    *_of_tables(),
 )

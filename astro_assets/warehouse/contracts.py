@@ -1,78 +1,26 @@
-"""The declared schema of each table: used for checks, for documentation and for data tests.
+"""The declared schema of each table: its Dagster checks, its documentation and its tests.
 
-What does not belong here: how a column is computed (that is the SQL model's).
+What does not belong here: how a column is computed (that is the SQL model's), the marts that are
+offered as views (mart_contracts.py), and what a rule looks like in SQL (rules.py).
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import replace
 
-import pyarrow as pa
+from astro_assets.warehouse.contract import Column, Contract
+from astro_assets.warehouse.mart_contracts import MART_CONTRACTS
+from astro_assets.warehouse.values import MONTH, REASONS, SHA256, SIDES
 
-from astro_assets.errors import DamagedArtifactError
-
-_ARROW = {
-    "VARCHAR": pa.string(),
-    "INTEGER": pa.int32(),
-    "BOOLEAN": pa.bool_(),
-    "DATE": pa.date32(),
-    "TIMESTAMP WITH TIME ZONE": pa.timestamp("us", tz="UTC"),
-}
-
-
-@dataclass(frozen=True)
-class Column:
-    """One column of a table."""
-
-    name: str
-    type: str
-    """DuckDB's name of the type."""
-    description: str
-    nullable: bool = True
-
-
-@dataclass(frozen=True)
-class Contract:
-    """What a table promises."""
-
-    name: str
-    description: str
-    columns: tuple[Column, ...]
-
-    @property
-    def arrow_schema(self) -> pa.Schema:
-        """The schema of its Parquet files."""
-        return pa.schema(
-            [pa.field(c.name, _ARROW[c.type], nullable=c.nullable) for c in self.columns]
-        )
-
-    def check(self, found: pa.Schema, path: Path) -> None:
-        """Refuse a file whose columns or types are others.
-
-        Raises:
-            DamagedArtifactError: names the first difference.
-        """
-        expected = self.arrow_schema
-        for name in expected.names:
-            if name not in found.names:
-                self._refuse(f"{path} lacks the column {name!r}.")
-            if found.field(name).type != expected.field(name).type:
-                self._refuse(
-                    f"{path}: column {name!r} is {found.field(name).type}, "
-                    f"not {expected.field(name).type}."
-                )
-        extra = [name for name in found.names if name not in expected.names]
-        if extra:
-            self._refuse(f"{path} has the unknown column {extra[0]!r}.")
-
-    def _refuse(self, found: str) -> None:
-        raise DamagedArtifactError(
-            found,
-            expected=f"the {len(self.columns)} columns declared for {self.name}.",
-            do=f"Materialise {self.name} again.",
-        )
-
+__all__ = [
+    "ASTRO_PH_PAPERS",
+    "CONTRACTS",
+    "GENERAL_PAPERS",
+    "SNAPSHOT_KEYS",
+    "SNAPSHOT_PAPERS",
+    "Column",
+    "Contract",
+]
 
 _PAPER_COLUMNS = (
     Column("id", "VARCHAR", "arXiv identifier, old form with a slash or new form", nullable=False),
@@ -80,29 +28,53 @@ _PAPER_COLUMNS = (
     Column("authors", "VARCHAR", "authors as one text"),
     Column("abstract", "VARCHAR", "abstract of the latest version, raw TeX, uncleaned"),
     Column("categories", "VARCHAR", "all categories, blank-separated", nullable=False),
-    Column("primary_category", "VARCHAR", "the first category", nullable=False),
+    Column("primary_category", "VARCHAR", "the first category", nullable=False, pattern=r"\S+"),
     Column("comments", "VARCHAR", "authors' comments"),
     Column("journal_ref", "VARCHAR", "journal reference"),
     Column("doi", "VARCHAR", "DOI of the published version"),
     Column("license", "VARCHAR", "URL of the licence"),
     Column("submitted_at", "TIMESTAMP WITH TIME ZONE", "when v1 came in (UTC); null if unknown"),
-    Column("submission_month", "VARCHAR", "YYYY-MM of v1, else of the id", nullable=False),
+    Column(
+        "submission_month", "VARCHAR", "YYYY-MM of v1, else of the id", nullable=False,
+        pattern=MONTH,
+    ),
     Column("n_versions", "INTEGER", "number of versions; null if unknown"),
     Column("update_date", "DATE", "day of the last modification; null if unknown"),
     Column("is_primary", "BOOLEAN", "an astro-ph category comes first", nullable=False),
-    Column("text_sha256", "VARCHAR", "hash of the abstract, blanks collapsed; null if empty"),
-    Column("side", "VARCHAR", "train or test, by a hash of salt and id", nullable=False),
-    Column("excluded_because", "VARCHAR", "why the text is not used; null if it is"),
+    Column(
+        "text_sha256", "VARCHAR", "hash of the abstract, blanks collapsed; null if empty",
+        pattern=SHA256,
+    ),
+    Column(
+        "side", "VARCHAR", "train or test, by a hash of salt and id", nullable=False,
+        accepted=SIDES,
+    ),
+    Column(
+        "excluded_because", "VARCHAR", "why the text is not used; null if it is", accepted=REASONS
+    ),
     Column("latest_version", "INTEGER", "number of the latest version; null if unknown"),
     Column("is_astro", "BOOLEAN", "an astro-ph category stands at any place", nullable=False),
-    Column("row_sha256", "VARCHAR", "hash of everything arXiv says in this row", nullable=False),
-)
+    Column(
+        "row_sha256", "VARCHAR", "hash of everything arXiv says in this row", nullable=False,
+        pattern=SHA256,
+    ),
+)  # fmt: skip
+
+
+def _papers(**accepted: tuple[bool, ...]) -> tuple[Column, ...]:
+    """Return the columns of a paper table, some flags of one value only."""
+    return tuple(replace(c, accepted=accepted.get(c.name, c.accepted)) for c in _PAPER_COLUMNS)
+
 
 ASTRO_PH_PAPERS = Contract(
-    "astro_ph_papers", "Papers of a release with an astro-ph category.", _PAPER_COLUMNS
+    "astro_ph_papers",
+    "Papers of a release with an astro-ph category.",
+    _papers(is_astro=(True,)),
 )
 GENERAL_PAPERS = Contract(
-    "general_papers", "Sampled papers of a release without any astro-ph category.", _PAPER_COLUMNS
+    "general_papers",
+    "Sampled papers of a release without any astro-ph category.",
+    _papers(is_astro=(False,), is_primary=(False,)),
 )
 SNAPSHOT_PAPERS = Contract(
     "snapshot_papers",
@@ -120,5 +92,10 @@ SNAPSHOT_KEYS = Contract(
     tuple({column.name: column for column in _PAPER_COLUMNS}[name] for name in _KEY_COLUMNS),
 )
 
-CONTRACTS = {c.name: c for c in (SNAPSHOT_PAPERS, SNAPSHOT_KEYS, ASTRO_PH_PAPERS, GENERAL_PAPERS)}
+CONTRACTS = {
+    contract.name: contract
+    for contract in (
+        SNAPSHOT_PAPERS, SNAPSHOT_KEYS, ASTRO_PH_PAPERS, GENERAL_PAPERS, *MART_CONTRACTS
+    )
+}  # fmt: skip
 """Contract by table name."""

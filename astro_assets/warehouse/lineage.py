@@ -1,7 +1,8 @@
-"""Column lineage of the marts: which source columns a mart's column is computed from.
+"""Column lineage of SQL models: which source columns a model's column is computed from.
 
-Read off the SQL models by sqlglot (seconds per mart: not for import time), so it cannot drift from
-what runs. What a value is made of counts, conditions within it included; joins and filters do not.
+Read off the SQL by sqlglot (a second per table: not for import time), so it cannot drift from what
+runs. What a value is made of counts, conditions within it included; joins and filters do not: which
+rows there are is told by columns of their own (``is_astro``, ``excluded_because``, ``side``).
 """
 
 from __future__ import annotations
@@ -9,24 +10,27 @@ from __future__ import annotations
 from sqlglot import exp, parse_one
 from sqlglot.lineage import Node, lineage
 
-from astro_assets.ingest.records import RECORD_SCHEMA
-from astro_assets.warehouse.contracts import CONTRACTS, SNAPSHOT_KEYS, SNAPSHOT_PAPERS
+from astro_assets.warehouse.contracts import CONTRACTS
+from astro_assets.warehouse.inputs import SOURCES, TABLES
 from astro_assets.warehouse.sql import Project, source_name
 
 SourceColumn = tuple[str, str]
-"""Source (``records``, ``snapshot_rows`` or ``snapshot_keys``) and its column."""
+"""Source (``inputs.SOURCES``) or table that is no model of the project, and its column."""
 
 _DIALECT = "duckdb"
 
 
-def column_lineage(mart: str, project: Project) -> dict[str, tuple[SourceColumn, ...]]:
-    """Return column of the mart -> the source columns it comes from, sorted."""
-    *upstream, model = project.order(mart)
+def column_lineage(name: str, project: Project) -> dict[str, tuple[SourceColumn, ...]]:
+    """Return column of a model -> the source columns it comes from, sorted.
+
+    Of ``project.over(tables)`` the walk ends at those tables, else at the sources.
+    """
+    *upstream, model = project.order(name)
     sources = {m.name: parse_one(m.render(), dialect=_DIALECT) for m in upstream}
     query = parse_one(model.render(), dialect=_DIALECT)
     # all columns in one walk: qualifying the query anew for each costs twenty times as much
-    nodes = lineage(None, query, schema=_source_schema(), sources=sources, dialect=_DIALECT)
-    return {column.name: _sources_of(nodes[column.name]) for column in CONTRACTS[mart].columns}
+    nodes = lineage(None, query, schema=_schema(), sources=sources, dialect=_DIALECT)
+    return {column.name: _sources_of(nodes[column.name]) for column in CONTRACTS[name].columns}
 
 
 def _sources_of(node: Node) -> tuple[SourceColumn, ...]:
@@ -38,10 +42,8 @@ def _sources_of(node: Node) -> tuple[SourceColumn, ...]:
     return tuple(sorted(found))
 
 
-def _source_schema() -> dict[str, dict[str, str]]:
-    records = {name: "VARCHAR" for name in [*RECORD_SCHEMA.names, "ordinal"]}
-    kept = {"snapshot_rows": SNAPSHOT_PAPERS, "snapshot_keys": SNAPSHOT_KEYS}
-    return {
-        source_name("records"): records,
-        **{source_name(n): {c.name: c.type for c in of.columns} for n, of in kept.items()},
-    }
+def _schema() -> dict[str, dict[str, str]]:
+    """Return the columns the walk can end on, by relation."""
+    ends = {source_name(name): source.columns for name, source in SOURCES.items()}
+    ends |= {name: CONTRACTS[name].columns for name in TABLES}
+    return {relation: {c.name: c.type for c in columns} for relation, columns in ends.items()}

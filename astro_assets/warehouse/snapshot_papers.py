@@ -60,7 +60,7 @@ class SnapshotPapers:
         if expected is None or not path.is_file() or fingerprint.of_file(path) != expected:
             raise DamagedArtifactError(
                 f"{path} is missing or has other bytes than when it was made.",
-                do="Materialise snapshot_papers again, from the snapshot the release is bound to; "
+                do="Materialise snapshot_papers again (from the snapshot the release is bound to); "
                 "the damaged file will be replaced.",
             )
         return path

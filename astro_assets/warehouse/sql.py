@@ -1,71 +1,58 @@
-"""SQL models on disk: their headers, what they refer to, the order they run in.
+"""SQL models on disk: which there are, what they may name, the order they run in.
 
 A model is one SELECT in one file; its name is the file's. ``{{ ref('x') }}`` names another model,
 ``{{ source('x') }}`` a table registered from outside, ``$name`` a bound parameter; nothing else is
-replaced. Running them is the runner's work.
+replaced. The dialect is told in ``dbt_like_sql/README.md``. Running models is the runner's work.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import astro_assets
-from astro_assets.errors import AstroError
+from astro_assets.warehouse.inputs import PARAMETERS, SOURCES, TABLES, TEST_PARAMETERS
+from astro_assets.warehouse.sql_file import Model, SqlModelError, quoted, read_model, source_name
+from astro_assets.warehouse.sql_statement import check_statement
+
+__all__ = [
+    "Model",
+    "Outside",
+    "Project",
+    "SqlModelError",
+    "literal",
+    "load_data_tests",
+    "load_project",
+    "quoted",
+    "read_data_tests",
+    "source_name",
+]
 
 SQL_FOLDER = Path(astro_assets.__file__).parent.parent / "dbt_like_sql"
 """The bundled models and data tests, beside the package in a checkout and in a wheel."""
 
-KEPT = ("table", "view", "files")
-"""How a model is kept: computed once, inlined where it is read, or computed once into Parquet files
-partitioned by the column that the header field ``partition`` names."""
+KEPT = ("table", "view", "spool")
+"""How a model is kept: computed once, inlined where it is read, or computed once into a file on
+disk that lasts as long as the build (header fields ``numbered`` and ``index``, see ``spool``)."""
 
-_TOKEN = re.compile(
-    r"""--[^\n]*                                                  # comment
-    | \{\{\s*(?P<kind>ref|source)\(\s*'(?P<name>\w+)'\s*\)\s*\}\}  # relation
-    | (?P<stray>\{[{%]) | '(?:[^']|'')*' | \$(?P<parameter>\w+)""",
-    re.VERBOSE,
-)
-_FIELD = re.compile(r"--\s?(?P<field>\w+):\s+(?P<value>\S.*)")
-
-
-class SqlModelError(AstroError):
-    """A SQL model cannot be used as it stands: header, reference or order."""
+SEVERITIES = ("error", "warn")
+"""What a failing data test does: stops what comes after, or is only shown."""
 
 
 @dataclass(frozen=True)
-class Model:
-    """One SELECT file."""
+class Outside:
+    """What models may name that is no model: sources that are registered, parameters bound."""
 
-    name: str
-    path: Path
-    text: str
-    header: Mapping[str, str]
-    """Field -> text: grain, key, kept, why; partition with kept: files."""
-    refs: Mapping[str, int]
-    """Model referred to -> line of the first mention."""
-    sources: Mapping[str, int]
-    """Source referred to -> line of the first mention."""
-    parameters: tuple[str, ...]
-    """Names of the bound parameters, without ``$``."""
+    sources: frozenset[str]
+    parameters: frozenset[str]
 
-    @property
-    def kept(self) -> str:
-        """``table``, ``view`` or ``files``."""
-        return self.header["kept"]
 
-    def render(self) -> str:
-        """Return SQL that DuckDB runs: ``ref`` and ``source`` replaced by quoted names."""
-
-        def named(match: re.Match[str]) -> str:
-            if match["kind"] is None:
-                return match[0]
-            return quoted(match["name"] if match["kind"] == "ref" else source_name(match["name"]))
-
-        return _TOKEN.sub(named, self.text)
+DECLARED = Outside(frozenset(SOURCES), frozenset(PARAMETERS))
+"""What the bundled models may name."""
+DECLARED_FOR_TESTS = Outside(frozenset(), frozenset(TEST_PARAMETERS))
+"""What the bundled data tests may name."""
 
 
 @dataclass(frozen=True)
@@ -82,14 +69,29 @@ class Project:
                 wanted |= model.refs.keys()
         return [model for model in self._all_in_order() if model.name in wanted]
 
+    def over(self, tables: Collection[str], *, sources: Collection[str] = ()) -> Project:
+        """Return the models that need nothing but these tables and sources.
+
+        The tables themselves are no models of it: whoever runs it registers them.
+        """
+        found: dict[str, Model] = {}
+        for model in self._all_in_order():
+            known = model.refs.keys() <= {*tables, *found} and model.sources.keys() <= set(sources)
+            if model.refs and known and not model.parameters and model.name not in tables:
+                found[model.name] = model
+        return Project(found)
+
+    def leaves_of(self, model: Model) -> set[str]:
+        """Return what a model reads in the end that is no model of this project."""
+        leaves: set[str] = set()
+        for name in model.refs:
+            leaves |= self.leaves_of(self.models[name]) if name in self.models else {name}
+        return leaves
+
     def _all_in_order(self) -> list[Model]:
         graph = {name: sorted(model.refs) for name, model in sorted(self.models.items())}
-        return [self.models[name] for name in TopologicalSorter(graph).static_order()]
-
-
-def quoted(name: str) -> str:
-    """Return a name as a SQL identifier."""
-    return '"' + name.replace('"', '""') + '"'
+        ordered = TopologicalSorter(graph).static_order()
+        return [self.models[name] for name in ordered if name in self.models]
 
 
 def literal(path: Path) -> str:
@@ -97,86 +99,77 @@ def literal(path: Path) -> str:
     return "'" + str(path).replace("'", "''") + "'"
 
 
-def source_name(name: str) -> str:
-    """Return the relation a source is registered under."""
-    return f"source_{name}"
-
-
-def load_project(folder: Path = SQL_FOLDER / "models") -> Project:
+def load_project(folder: Path = SQL_FOLDER / "models", *, outside: Outside = DECLARED) -> Project:
     """Read every model below a folder.
 
     Raises:
-        SqlModelError: a bad header, an unknown reference, a name used twice, a circle.
+        SqlModelError: a bad header, a file that is not one SELECT, a name that is unknown or used
+            twice, a circle. The message begins with file and line.
     """
     models: dict[str, Model] = {}
     for path in sorted(folder.rglob("*.sql")):
-        model = _read(path, required=("grain", "key", "kept", "why"))
+        model = read_model(path, required=("grain", "key", "kept", "why"))
         if model.name in models:
             raise SqlModelError(
                 f"{path}:1: the model name {model.name!r} is taken by {models[model.name].path}.",
                 expected="one file per model name.",
             )
         _check_kept(model)
+        if model.this_line is not None:
+            raise SqlModelError(
+                f"{path}:{model.this_line}: a model has no this().", expected="ref or source."
+            )
         models[model.name] = model
     for model in models.values():
-        _check_refs(model, models)
+        _check_names(model, models, outside)
+        check_statement(model)
     _check_no_circle(models)
     return Project(models)
 
 
-def load_data_tests(project: Project, folder: Path = SQL_FOLDER / "tests") -> list[Model]:
-    """Read every data test below a folder, sorted by name; they may refer to the project's models.
+def read_data_tests(folder: Path = SQL_FOLDER / "tests") -> list[Model]:
+    """Read the headers of every data test below a folder, sorted by name; nothing is parsed.
 
     Raises:
-        SqlModelError: a bad header or an unknown reference.
+        SqlModelError: a bad header.
     """
-    tests = [_read(path, required=("why",)) for path in sorted(folder.glob("*.sql"))]
+    tests = [read_model(path, required=("why",)) for path in sorted(folder.glob("*.sql"))]
     for test in tests:
-        _check_refs(test, project.models)
+        if (test.this_line is None) == bool(test.tables):
+            raise SqlModelError(
+                f"{test.path}:{test.this_line or 1}: this() and the header's 'tables' go together.",
+                expected="both, for a test of one table at a time; or neither.",
+            )
+        if test.header.get("severity", "error") not in SEVERITIES:
+            raise SqlModelError(
+                f"{test.path}:1: severity is {test.header['severity']!r}.",
+                expected=f"one of {', '.join(SEVERITIES)}.",
+            )
     return tests
 
 
-def _read(path: Path, *, required: tuple[str, ...]) -> Model:
-    text = path.read_text(encoding="utf-8")
-    header = _header(text)
-    for field in required:
-        if not header.get(field):
-            raise SqlModelError(
-                f"{path}:1: the header lacks {field!r}.",
-                expected=f"comment lines '-- field: text' with {', '.join(required)} on top.",
-            )
-    relations: dict[str, dict[str, int]] = {"ref": {}, "source": {}}
-    parameters: list[str] = []
-    for token in _TOKEN.finditer(text):
-        line = text.count("\n", 0, token.start()) + 1
-        if token["stray"]:
-            raise SqlModelError(
-                f"{path}:{line}: {text[token.start() :].splitlines()[0][:60]!r} is not understood.",
-                expected="{{ ref('model') }} or {{ source('name') }}.",
-            )
-        if token["kind"]:
-            relations[token["kind"]].setdefault(token["name"], line)
-        if token["parameter"] and token["parameter"] not in parameters:
-            parameters.append(token["parameter"])
-    return Model(
-        path.stem, path, text, header, relations["ref"], relations["source"], tuple(parameters)
-    )
+def load_data_tests(
+    project: Project,
+    folder: Path = SQL_FOLDER / "tests",
+    *,
+    outside: Outside = DECLARED_FOR_TESTS,
+) -> list[Model]:
+    """Read and check every data test below a folder, sorted by name.
 
-
-def _header(text: str) -> dict[str, str]:
-    """Return the fields of the comment lines on top; a line without a field continues the last."""
-    header: dict[str, str] = {}
-    field = ""
-    for line in text.splitlines():
-        if not line.startswith("--"):
-            break
-        match = _FIELD.match(line)
-        if match:
-            field = match["field"]
-            header[field] = match["value"].strip()
-        elif field:
-            header[field] += " " + line.removeprefix("--").strip()
-    return header
+    Raises:
+        SqlModelError: a bad header, a file that is not one SELECT, an unknown name.
+    """
+    tests = read_data_tests(folder)
+    for test in tests:
+        for table in test.tables:
+            if table not in {*project.models, *TABLES}:
+                raise SqlModelError(
+                    f"{test.path}:1: tables names {table!r}, which is no table.",
+                    expected=f"some of {', '.join(sorted({*project.models, *TABLES}))}.",
+                )
+        _check_names(test, project.models, outside)
+        check_statement(test)
+    return tests
 
 
 def _check_kept(model: Model) -> None:
@@ -184,25 +177,29 @@ def _check_kept(model: Model) -> None:
         raise SqlModelError(
             f"{model.path}:1: kept is {model.kept!r}.", expected=f"one of {', '.join(KEPT)}."
         )
-    if model.kept == "files" and "partition" not in model.header:
-        raise SqlModelError(
-            f"{model.path}:1: the header lacks 'partition'.",
-            expected="with kept: files, the column the files are partitioned by.",
-        )
     if model.kept == "view" and model.parameters:
+        name, line = next(iter(model.parameters.items()))
         raise SqlModelError(
-            f"{model.path}:1: a view cannot have the parameter ${model.parameters[0]}.",
+            f"{model.path}:{line}: a view cannot have the parameter ${name}.",
             expected="kept: table, because DuckDB binds parameters only where a result is made.",
         )
 
 
-def _check_refs(model: Model, models: Mapping[str, Model]) -> None:
-    for name, line in model.refs.items():
-        if name not in models:
-            raise SqlModelError(
-                f"{model.path}:{line}: ref('{name}') names no model.",
-                expected=f"one of {', '.join(sorted(models))}.",
-            )
+def _check_names(model: Model, models: Mapping[str, Model], outside: Outside) -> None:
+    for told, mentions, known in (
+        ("ref('{}') names no model.", model.refs, models.keys()),
+        ("source('{}') is declared nowhere.", model.sources, outside.sources),
+        ("${} is a parameter that nobody binds.", model.parameters, outside.parameters),
+    ):
+        for name, line in mentions.items():
+            if name not in known:
+                raise SqlModelError(
+                    f"{model.path}:{line}: {told.format(name)}",
+                    expected=f"one of {', '.join(sorted(known))}." if known else "none at all.",
+                    do="Correct the name, or declare it in astro_assets/warehouse/inputs.py."
+                    if mentions is not model.refs
+                    else "",
+                )
 
 
 def _check_no_circle(models: Mapping[str, Model]) -> None:

@@ -1,4 +1,4 @@
--- why: a test text that is also trained on under another id leaks; each usable text stands once.
+-- why: A test text that is also trained on under another id leaks; each usable text stands once.
 with papers as (
     select id, side, text_sha256 from {{ ref('astro_ph_papers') }} where excluded_because is null
     union all

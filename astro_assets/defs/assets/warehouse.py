@@ -6,17 +6,17 @@ from typing import Any
 
 import dagster as dg
 
+from astro_assets.artifacts.disk import full_disk_named
 from astro_assets.artifacts.manifest import Built, Manifest
-from astro_assets.defs.adapter import keep, progress_of, result, unit, workspace_of
-from astro_assets.defs.metadata import column_lineage_of, column_schema
+from astro_assets.defs.adapter import materialise, progress_of, unit, workspace_of
 from astro_assets.defs.resources import Workspace, snapshot_of
+from astro_assets.errors import DamagedArtifactError
 from astro_assets.months import Month
 
 
 @unit(group="warehouse", kinds={"duckdb", "parquet"}, deps=["arxiv_snapshot"], partitioned=False)
 def snapshot_papers(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
     """The snapshot through DuckDB once: astro-ph papers and the general sample, by month."""
-    from astro_assets.ingest.snapshot import read_batches
     from astro_assets.warehouse.papers import build_snapshot_papers
     from astro_assets.warehouse.sides import SPLIT_SALT, choose_general_share
 
@@ -33,12 +33,13 @@ def snapshot_papers(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
         [snapshot],
         {"general_share": share, "salt": SPLIT_SALT},
         lambda key: build_snapshot_papers(
-            read_batches(store.path_of(snapshot), progress=progress),
+            store.path_of(snapshot),
             folder / key,
             general_share=share,
             salt=SPLIT_SALT,
             progress=progress,
             proofs=store.proofs(folder / key),
+            n_expected=snapshot.counts["n_records"],
         ),
     )
 
@@ -82,31 +83,17 @@ def general_papers(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
     Made from the snapshot that astro_ph_papers of the same release is bound to.
     """
     from astro_assets.warehouse.binding import papers_of_table
-    from astro_assets.warehouse.views import publish_views
 
     workspace, release = workspace_of(context), context.partition_key
     astro = workspace.store.require("astro_ph_papers", release)
     updates = workspace.store.require("arxiv_updates", release)
     papers = papers_of_table(workspace.store, release, astro)
-    made = _table_result(
+    return _table_result(
         context,
         [papers, updates],
         _rules(workspace, release),
         lambda _key: _release_table(context, workspace, papers, updates),
     )
-    publish_views(workspace.store)
-    return made
-
-
-SOURCES = (
-    {
-        "snapshot_rows": "snapshot_papers",
-        "snapshot_keys": "snapshot_papers",
-        "records": "arxiv_updates",
-    },
-    {"records": "arxiv_snapshot"},
-)
-"""Source of the SQL project -> asset: for a release's tables, and for a snapshot's papers."""
 
 
 def _rules(workspace: Workspace, release: str) -> dict[str, Any]:
@@ -150,8 +137,6 @@ def _table_result(
     build: Any,
 ) -> dg.MaterializeResult:
     """Keep a paper table and its column lineage; return them as Dagster shows them."""
-    from astro_assets.warehouse.contracts import CONTRACTS
-
     table = context.asset_key.to_user_string()
     # Both marts have the same columns; a snapshot's papers are made of them without an end.
     mart = "astro_ph_papers" if table == "snapshot_papers" else table
@@ -160,11 +145,29 @@ def _table_result(
         built: Built = build(key)
         return replace(built, facts=built.facts | {"column_lineage": _lineage(mart)})
 
-    manifest, reused = keep(context, parents=parents, parameters=parameters, build=with_lineage)
-    shown = column_schema(CONTRACTS[table].columns) | column_lineage_of(
-        manifest.facts["column_lineage"], SOURCES[table == "snapshot_papers"]
-    )
-    return result(context, manifest, reused=reused, **shown)
+    made = materialise(context, parents=parents, parameters=parameters, build=with_lineage)
+    if context.has_partition_key:
+        # After the checks: what failed one is not current any more, and not shown.
+        _tell_views(context)
+    return made
+
+
+def _tell_views(context: dg.AssetExecutionContext) -> None:
+    """Publish the views of all kept releases; say which tables have none.
+
+    The table is made and checked by now: that people's views cannot be written is told and no more.
+    Only a full disk, which nothing after this could be written to, ends the run by its name.
+    """
+    from astro_assets.warehouse.views import publish_views
+
+    workspace = workspace_of(context)
+    try:
+        with full_disk_named(workspace.home.root):
+            left_out = publish_views(workspace.store)
+        for said in left_out:
+            context.log.warning(said)
+    except (OSError, DamagedArtifactError) as error:
+        context.log.warning(f"The views stay as they were: {error}")
 
 
 @cache

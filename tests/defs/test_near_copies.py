@@ -1,0 +1,88 @@
+"""What evaluations leave out, and what the asset shows of it."""
+
+from pathlib import Path
+
+import pytest
+
+from astro_assets.artifacts.home import Home
+from astro_assets.artifacts.manifest import Built, Manifest, Store, Work
+from astro_assets.defs import judges
+from astro_assets.defs.assets.near_copies import _shown, left_out
+from astro_assets.defs.resources import Workspace
+from astro_assets.errors import DamagedArtifactError, MissingArtifactError
+from astro_assets.settings import Settings
+
+RELEASE = "2026-06"
+TABLES = ("astro_ph_papers", "general_papers")
+PAIR = {
+    "similarity": 0.955,
+    "test_id": "1",
+    "test_title": "A | <b>title</b>",
+    "train_id": "2",
+    "train_title": "Another\ntitle",
+}
+
+
+@pytest.fixture
+def workspace(tmp_path: Path) -> Workspace:
+    return Workspace(Settings(home=tmp_path), Store(Home(tmp_path)), False)
+
+
+def keep(store: Store, asset: str, content: str, **facts) -> Manifest:
+    parents = {n: store.require(n, RELEASE).fingerprint for n in TABLES if asset == "near_copies"}
+    counts = {"n_pairs": len(facts.get("first", []))}
+    built = Built(content, store.home.root, counts=counts, facts=facts)
+    return store.commit(Work(asset, RELEASE, {"content": content}, parents), built)
+
+
+def made(store: Store) -> Manifest:
+    for table in TABLES:
+        keep(store, table, f"{table} as it is")
+    found = {"astro": ["1"], "general": []}
+    return keep(store, "near_copies", "c", near_copies=found, first=[PAIR], pairs="pairs.parquet")
+
+
+def test_near_copies_are_left_out_and_their_list_is_part_of_the_work(workspace: Workspace):
+    copies = made(workspace.store)
+    left = left_out(workspace, RELEASE)
+    assert left.ids == {"astro": ["1"], "general": []} and left.astro == ["1"]
+    assert left.parents == (copies,)
+
+
+def test_who_keeps_them_needs_no_list(workspace: Workspace):
+    kept = Workspace(Settings(home=workspace.home.root, near_copies="keep"), workspace.store, False)
+    left = left_out(kept, RELEASE)
+    assert (left.parents, left.ids, left.astro) == ((), None, None)
+
+
+def test_a_list_that_was_never_made_is_asked_for(workspace: Workspace):
+    with pytest.raises(MissingArtifactError, match=f"Materialise near_copies, release {RELEASE}"):
+        left_out(workspace, RELEASE)
+
+
+@pytest.mark.parametrize("table", TABLES)
+def test_a_list_of_other_papers_is_refused(workspace: Workspace, table: str):
+    made(workspace.store)
+    keep(workspace.store, table, "as it is now")
+    with pytest.raises(DamagedArtifactError, match=f"another state of {table}"):
+        left_out(workspace, RELEASE)
+
+
+def test_the_first_pairs_are_shown_and_no_title_breaks_out_of_the_table(workspace: Workspace):
+    shown = _shown(workspace.store, made(workspace.store))
+    said = shown["first_pairs"].value
+    lines = said.splitlines()
+    assert lines[0] == "The first 1 of 1 pairs" and len(lines) == 5
+    assert "96%" in lines[4] and "<b>" not in said and "Another title" in lines[4]
+
+
+@pytest.mark.parametrize(("n", "passed"), [(0, True), (10, True), (11, False)])
+def test_more_than_one_in_a_hundred_is_a_warning(workspace: Workspace, n: int, passed: bool):
+    counts = {"n_test_with_near_copy": n, "n_test_papers": 1_000, "n_pairs": n}
+    manifest = Manifest("near_copies", RELEASE, "k", "f", ".", counts, {}, {}, {}, {}, "1", "")
+    verdict = judges.few_near_copies(manifest, workspace.store)
+    assert verdict.passed is passed and f"{n} of 1,000 test papers" in verdict.said
+    none = Manifest(
+        "near_copies", RELEASE, "k", "f", ".", dict.fromkeys(counts, 0), {}, {}, {}, {}, "1", ""
+    )
+    assert judges.few_near_copies(none, workspace.store).passed

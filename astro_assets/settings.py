@@ -50,6 +50,11 @@ class Settings(BaseSettings):
         description="Registered model's name in MLflow.",
     )
     block_length: int = Field(512, ge=16, le=32_768, description="Tokens per block.")
+    near_copies: Literal["leave_out", "keep"] = Field(
+        "leave_out",
+        description="Test texts that stand on the train side by half or more: leave_out of every "
+        "evaluation, or keep.",
+    )
     max_eval_tokens: int = Field(
         100_000, ge=1_000, description="Tokens per side and measure that an evaluation reads."
     )

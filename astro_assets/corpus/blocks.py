@@ -13,6 +13,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from astro_assets.artifacts import fingerprint
+
 
 @dataclass(frozen=True)
 class Stream:
@@ -20,6 +22,8 @@ class Stream:
 
     path: Path
     n_tokens: int
+    sha256: str = ""
+    """Of the file; empty where nobody asks which data this is."""
 
 
 class TokenBlocks:
@@ -36,6 +40,12 @@ class TokenBlocks:
     def n_tokens(self) -> int:
         """All tokens, the dropped tail included."""
         return int(self._starts[-1])
+
+    @property
+    def fingerprint(self) -> str:
+        """The sha256 of which streams these are, in what order and cut how."""
+        listed = [[stream.sha256, stream.n_tokens] for stream in self._streams]
+        return fingerprint.of_value([listed, self.block_length])
 
     def __len__(self) -> int:
         return self.n_tokens // self.block_length

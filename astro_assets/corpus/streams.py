@@ -2,8 +2,9 @@
 
 A stream is ``[BOS] text [EOS]`` of every paper of one submission month and side, in id order
 (arXiv:2309.06126, section 2.1). It is named by what it was made from (paper shard, side, tokenizer,
-text rules), so a month that did not change is never tokenised again, in whatever release it stands.
-Of a month that did change only the new texts are: the others are copied from its last stream.
+rules of texts and of categories), so a month that did not change is never tokenised again, in
+whatever release it stands. Of a month that did change only the new texts are: the others are copied
+from its last stream.
 """
 
 from __future__ import annotations
@@ -15,13 +16,15 @@ from typing import Any
 
 import numpy as np
 import polars as pl
-from numpy.typing import NDArray
 
 from astro_assets.artifacts import fingerprint
 from astro_assets.artifacts.manifest import Built
 from astro_assets.artifacts.proofs import Proofs
 from astro_assets.corpus import stream_files
+from astro_assets.corpus.accelerator import Encoder, choose_encoder
 from astro_assets.corpus.blocks import Stream, TokenBlocks
+from astro_assets.corpus.categories import CATEGORY_RULES
+from astro_assets.corpus.statistics import Documents, corpus_statistics
 from astro_assets.corpus.stream_files import Texts
 from astro_assets.corpus.texts import TEXT_RULES, Side
 from astro_assets.corpus.tokenizer import Tokenizer
@@ -43,6 +46,14 @@ class PaperShard:
     """sha256 of its rows."""
     sha256: str
     """Of its bytes."""
+    release: str = ""
+    """The release that is made, to be named where the shard is damaged."""
+
+    @property
+    def made_by(self) -> str:
+        """Return the asset, and the partition of it, that makes the shard again."""
+        asset = {"astro": "astro_ph_papers", "general": "general_papers"}[self.field]
+        return f"{asset}, release {self.release}" if self.release else f"{asset} of the release"
 
 
 def build_token_blocks(
@@ -65,11 +76,13 @@ def build_token_blocks(
         proofs: What is on record of ``out``; without it, existing streams are read to be believed.
 
     Returns:
-        Counts per field and side (``astro_train_tokens`` …), facts ``streams`` in block order.
+        Counts per field and side (``astro_train_tokens`` …), facts ``streams`` in block order and
+        ``statistics`` of the astro texts.
 
     Raises:
         EmptyCorpusError: no astro text is left on the train or on the test side.
         DamagedArtifactError: a shard that is to be tokenised is gone or its bytes changed.
+        BadModelError: a faster encoder was found to give other ids than the tokenizer.
     """
     maker = _Maker(tokenizer, out, proofs or Proofs(out))
     streams: list[dict[str, Any]] = []
@@ -77,7 +90,8 @@ def build_token_blocks(
         for shard in shards:
             made = maker.streams_of(shard)
             streams += [asdict(stream) for stream in made]
-            task.advance(1, n_tokens=sum(stream.n_tokens for stream in made), month=shard.month)
+            n_tokens = sum(stream.n_tokens for stream in made)
+            task.advance(1, n_tokens=n_tokens, month=shard.month, **maker.told())
     maker.proofs.save()
     counts = _counts(streams, block_length)
     for side in SIDES:
@@ -88,6 +102,7 @@ def build_token_blocks(
                 expected="at least one block on each side.",
                 do="Give a larger snapshot, a later release or a shorter ASTRO_BLOCK_LENGTH.",
             )
+    statistics = corpus_statistics(maker.astro)
     listed = [[s["field"], s["side"], s["month"], s["sha256"], s["n_tokens"]] for s in streams]
     return Built(
         fingerprint=fingerprint.of_value([listed, block_length, tokenizer.fingerprint]),
@@ -99,7 +114,8 @@ def build_token_blocks(
             "block_length": block_length,
             "tokenizer": tokenizer.fingerprint,
             "n_vocab": tokenizer.n_vocab,
-            "median_tokens": maker.median_tokens(),
+            "median_tokens": statistics["all"]["median_tokens"],
+            "statistics": statistics,
         },
     )
 
@@ -108,7 +124,7 @@ def open_blocks(facts: Mapping[str, Any], folder: Path, *, field: str, side: Sid
     """Open the blocks of one field and side from the facts ``build_token_blocks`` returned."""
     chosen = [s for s in facts["streams"] if s["field"] == field and s["side"] == side]
     return TokenBlocks(
-        [Stream(folder / s["name"] / "tokens.npy", s["n_tokens"]) for s in chosen],
+        [Stream(folder / s["name"] / "tokens.npy", s["n_tokens"], s["sha256"]) for s in chosen],
         block_length=facts["block_length"],
     )
 
@@ -135,7 +151,8 @@ class _Maker:
         self.proofs = proofs
         self._tokenizer, self._out = tokenizer, out
         self._made_with = fingerprint.of_value([tokenizer.fingerprint, TEXT_RULES])
-        self._astro_lengths: list[NDArray[np.int64]] = []
+        self.astro: list[Documents] = []
+        self._encoder: Encoder | None = None
         self._earlier: dict[str, list[Path]] = {}
         for folder in out.iterdir():
             self._earlier.setdefault(folder.name.rpartition("-")[0], []).append(folder)
@@ -152,13 +169,13 @@ class _Maker:
                 files[side] = self._intact(named[side])
         return [self._entry(shard, side, named[side], files[side]) for side in SIDES]
 
-    def median_tokens(self) -> float:
-        """Return the median text tokens per astro abstract, [BOS] and [EOS] not counted."""
-        return float(np.median(np.concatenate(self._astro_lengths) - 2))
+    def told(self) -> dict[str, str]:
+        """Return who encodes, if anything was encoded."""
+        return {} if self._encoder is None else {"encoder": self._encoder.name}
 
     def _name(self, shard: PaperShard, side: Side) -> str:
         """Return field, month, side, tokenizer, content; forerunners share all but the last."""
-        content = fingerprint.of_value([shard.content, side, self._made_with])
+        content = fingerprint.of_value([shard.content, side, self._made_with, CATEGORY_RULES])
         return f"{shard.field}-{shard.month}-{side}-{self._made_with[:8]}-{content[:16]}"
 
     def _intact(self, name: str) -> dict[str, str] | None:
@@ -167,11 +184,14 @@ class _Maker:
     def _write(self, name: str, papers: pl.DataFrame) -> None:
         forerunners = self._earlier.get(name.rpartition("-")[0], [])
         newest_first = sorted(forerunners, key=lambda path: path.stat().st_mtime_ns, reverse=True)
+        if self._encoder is None:  # first use: most refreshes make few streams, some none
+            self._encoder = choose_encoder(self._tokenizer)
         stream_files.write_stream(
             self._out / name,
             self._tokenizer,
-            Texts(papers["abstract"].to_list(), papers["text_sha256"].to_list()),
-            stream_files.read_documents(newest_first),
+            Texts(*(papers[c].to_list() for c in ("abstract", "text_sha256", "categories"))),
+            stream_files.read_documents(newest_first, self._tokenizer),
+            encode=self._encoder.encode,
         )
 
     def _entry(
@@ -180,7 +200,8 @@ class _Maker:
         assert files is not None, f"{name} is not whole right after it was written"
         offsets = np.load(self._out / name / "offsets.npy", allow_pickle=False)
         if shard.field == "astro":
-            self._astro_lengths.append(np.diff(offsets))
+            categories = np.load(self._out / name / "categories.npy", allow_pickle=False)
+            self.astro.append(Documents(shard.month, side, np.diff(offsets) - 2, categories))
         return _StreamEntry(
             field=shard.field,
             side=side,
@@ -194,7 +215,7 @@ class _Maker:
 
 
 def _read_papers(shard: PaperShard) -> pl.DataFrame:
-    """Return side, abstract and text_sha256 of the papers no rule excludes, in id order.
+    """Return side, abstract, categories and text hash of the papers no rule excludes, in id order.
 
     Raises:
         DamagedArtifactError: the shard is gone or its bytes changed: a text that rotted must not
@@ -204,10 +225,9 @@ def _read_papers(shard: PaperShard) -> pl.DataFrame:
     if not path.is_file() or fingerprint.of_file(path) != shard.sha256:
         raise DamagedArtifactError(
             f"{path} is missing or has other bytes than when it was made.",
-            do=f"Materialise the {shard.field} papers of the release again; the file will be "
-            "replaced.",
+            do=f"Materialise {shard.made_by} again; the damaged file will be replaced.",
         )
-    columns = ["id", "side", "abstract", "text_sha256"]
+    columns = ["id", "side", "abstract", "categories", "text_sha256"]
     papers = pl.read_parquet(path, columns=[*columns, "excluded_because"])
     return papers.filter(pl.col("excluded_because").is_null()).sort("id")
 

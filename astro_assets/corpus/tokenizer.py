@@ -8,15 +8,38 @@ special token (``<s>``) is text. BOS and EOS are never added here: streams and e
 from __future__ import annotations
 
 import json
+from array import array
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
 from tokenizers import Tokenizer as FastTokenizer
 
 from astro_assets.artifacts import fingerprint
 from astro_assets.errors import BadModelError
+
+TEXTS_AT_ONCE = 128
+"""The library keeps each piece of each text as an object: so few stay in the processor's cache.
+
+On a quiet machine 16 to 1,000 do not differ; with busy neighbours 1,000 was up to 15 % slower.
+"""
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """The ids of many texts end to end: text tokens only."""
+
+    ids: NDArray[np.uint32]
+    """1-D."""
+    lengths: NDArray[np.int64]
+    """Ids per text."""
+
+    def split(self) -> list[NDArray[np.uint32]]:
+        """Return the ids of each text."""
+        return np.split(self.ids, np.cumsum(self.lengths)[:-1]) if len(self.lengths) else []
 
 
 @dataclass(frozen=True)
@@ -28,6 +51,7 @@ class Tokenizer:
     bos_id: int
     eos_id: int
     n_vocab: int
+    """1 + the largest id: ids may have gaps, so this is no count of pieces."""
     fingerprint: str
     """sha256 over tokenizer.json and the two ids."""
 
@@ -57,7 +81,7 @@ class Tokenizer:
             fast=fast,
             bos_id=bos_id,
             eos_id=eos_id,
-            n_vocab=fast.get_vocab_size(with_added_tokens=True),
+            n_vocab=1 + max(fast.get_vocab(with_added_tokens=True).values()),
             fingerprint=fingerprint.of_value([fingerprint.of_file(path), bos_id, eos_id]),
         )
 
@@ -65,6 +89,17 @@ class Tokenizer:
         """Return the ids of each text, text tokens only."""
         encoded = self.fast.encode_batch_fast(list(texts), add_special_tokens=False)
         return [item.ids for item in encoded]
+
+    def encode_flat(self, texts: Sequence[str]) -> Encoded:
+        """Return the same ids end to end, without a list of lists that would hold them thrice."""
+        ids, lengths = array("I"), array("q")
+        for start in range(0, len(texts), TEXTS_AT_ONCE):
+            chunk = list(texts[start : start + TEXTS_AT_ONCE])
+            for item in self.fast.encode_batch_fast(chunk, add_special_tokens=False):
+                own = item.ids
+                ids.fromlist(own)
+                lengths.append(len(own))
+        return Encoded(np.array(ids, dtype=np.uint32), np.array(lengths, dtype=np.int64))
 
     def decode(self, ids: Sequence[int]) -> str:
         """Return the text of ids, special tokens left out."""

@@ -9,6 +9,7 @@ from typing import Any
 
 import dagster as dg
 
+from astro_assets.artifacts.disk import full_disk_named
 from astro_assets.artifacts.manifest import Built, Manifest, Work, make_or_reuse
 from astro_assets.code_versions import CODE_VERSIONS
 from astro_assets.defs import metadata, verdicts
@@ -36,7 +37,8 @@ def unit(
         @wraps(function)
         def guarded(context: dg.AssetExecutionContext) -> Any:
             try:
-                return function(context)
+                with full_disk_named(workspace_of(context).home.root):
+                    return function(context)
             except AstroError as error:
                 # A named error is the person's to mend; a retry cannot.
                 raise dg.Failure(description=str(error), allow_retries=False) from error

@@ -4,7 +4,15 @@ from typing import Any
 
 import dagster as dg
 
-from astro_assets.defs.assets import corpus, evaluation, ingest, registry, training, warehouse
+from astro_assets.defs.assets import (
+    corpus,
+    evaluation,
+    ingest,
+    near_copies,
+    registry,
+    training,
+    warehouse,
+)
 from astro_assets.defs.automation import monthly_refresh
 from astro_assets.defs.jobs import JOBS
 from astro_assets.defs.resources import LogProgress, WorkspaceResource
@@ -16,6 +24,7 @@ ASSETS = [
     warehouse.astro_ph_papers,
     warehouse.general_papers,
     corpus.token_blocks,
+    near_copies.near_copies,
     training.base_model,
     training.lora_checkpoint,
     evaluation.perplexity_report,

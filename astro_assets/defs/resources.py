@@ -68,10 +68,13 @@ class WorkspaceResource(dg.ConfigurableResource):  # type: ignore[type-arg]
     @contextmanager
     def yield_for_execution(self, context: dg.InitResourceContext) -> Iterator[Workspace]:
         """Open the workspace and hold the home's lock until the run ends."""
+        from astro_assets.releases.leftovers import clear_leftovers
+
         fields = ("snapshot", "recipe", "base_model", "force", "rebase", "rebuild_base")
         workspace = open_workspace({name: getattr(self, name) or None for name in fields})
         run_id = context.run.run_id if context.run else "?"
         with lock.exclusive(workspace.home.lock, holder=f"Dagster run {run_id[:8]}"):
+            clear_leftovers(workspace.home)
             yield workspace
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import gc
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,7 @@ from astro_assets.artifacts.manifest import Built
 from astro_assets.corpus.tokenizer import Tokenizer
 from astro_assets.errors import EmptyCorpusError
 from astro_assets.evaluation.reports import built_report, write_report
-from astro_assets.evaluation.samples import take_papers
+from astro_assets.evaluation.samples import leave_out, take_papers
 from astro_assets.evaluation.scoring import CausalParts
 from astro_assets.evaluation.sentences import split_sentences
 from astro_assets.models.handle import ModelHandle
@@ -57,49 +57,53 @@ class Continuation:
     n_tokens: int
 
 
+@dataclass(frozen=True)
+class Sampling:
+    """How abstracts are continued: from the whole distribution, no top-k, no top-p."""
+
+    max_new_tokens: int
+    """Longest continuation (the paper: 1,024)."""
+    seed: int = 0
+    """Every continuation is sampled from this seed and its own number."""
+    temperature: float = 0.3
+    """The paper's."""
+
+
 def build_completion_report(
     models: Mapping[str, ModelHandle],
     texts: pl.DataFrame,
+    sampling: Sampling,
     *,
     n_abstracts: int,
-    max_new_tokens: int,
-    seed: int,
     out: Path,
     progress: Progress,
-    temperature: float = 0.3,
+    near_copies: Collection[str] | None = None,
 ) -> Built:
     """Let base and tuned continue the same abstracts and write the report.
 
     Args:
         models: ``base`` and ``tuned``.
         texts: Test papers: columns id, title, text.
+        sampling: How.
         n_abstracts: How many are continued at most.
-        max_new_tokens: Longest continuation (the paper: 1,024).
-        seed: Every continuation is sampled from this seed and its own number.
         out: Folder to make: report.json.
         progress: Told per continuation.
-        temperature: Of the sampling; the whole distribution is sampled, no top-k, no top-p.
+        near_copies: Ids of papers to leave out; None leaves none out.
 
     Raises:
         EmptyCorpusError: no abstract has more than one sentence.
     """
-    beginnings = take_beginnings(texts, n_abstracts)
+    papers, n_left_out = leave_out(texts, near_copies)
+    beginnings = take_beginnings(papers, n_abstracts)
     written = {
-        label: _continue_all(
-            models[label],
-            label,
-            beginnings,
-            temperature=temperature,
-            max_new_tokens=max_new_tokens,
-            seed=seed,
-            progress=progress,
-        )
+        label: _continue_all(models[label], label, beginnings, sampling=sampling, progress=progress)
         for label in MODELS
     }
     truths = _truths(beginnings, Tokenizer.load(models["base"].base_folder))
     report = {
-        "temperature": temperature,
-        "max_new_tokens": max_new_tokens,
+        "temperature": sampling.temperature,
+        "max_new_tokens": sampling.max_new_tokens,
+        "near_copies_left_out": n_left_out,
         "items": [
             _item(beginning, {label: written[label][number].text for label in MODELS})
             for number, beginning in enumerate(beginnings)
@@ -219,9 +223,7 @@ def _continue_all(
     label: str,
     beginnings: Sequence[Beginning],
     *,
-    temperature: float,
-    max_new_tokens: int,
-    seed: int,
+    sampling: Sampling,
     progress: Progress,
 ) -> list[Continuation]:
     tokenizer = Tokenizer.load(handle.base_folder)
@@ -235,9 +237,9 @@ def _continue_all(
                     model,
                     tokenizer,
                     beginning.prompt,
-                    temperature=temperature,
-                    max_new_tokens=max_new_tokens,
-                    seed=seed + number,
+                    temperature=sampling.temperature,
+                    max_new_tokens=sampling.max_new_tokens,
+                    seed=sampling.seed + number,
                 )
             )
             task.advance(1, n_tokens=made[-1].n_tokens)

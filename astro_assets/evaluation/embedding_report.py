@@ -69,6 +69,7 @@ def build_embedding_report(
         )
     with progress.task("compare embeddings", total=3, unit="steps") as task:
         report = {"baseline": about["baseline"], **_similarities(raw)}
+        report |= {name: about[name] for name in ("near_copies_left_out",) if name in about}
         task.advance(1)
         report |= _sampled_pairs(raw, about["ids"], texts)
         task.advance(1)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import gc
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +23,7 @@ from astro_assets.artifacts.manifest import Built
 from astro_assets.corpus.tokenizer import Tokenizer
 from astro_assets.errors import BadModelError
 from astro_assets.evaluation.baseline import encode_baseline
-from astro_assets.evaluation.samples import Sample, take_papers, token_budget_batches
+from astro_assets.evaluation.samples import Sample, leave_out, take_papers, token_budget_batches
 from astro_assets.evaluation.scoring import TOKEN_BUDGET, CausalParts
 from astro_assets.models.handle import ModelHandle
 from astro_assets.progress import Progress
@@ -86,6 +86,7 @@ def build_embeddings(
     n_abstracts: int,
     out: Path,
     progress: Progress,
+    near_copies: Collection[str] | None = None,
 ) -> Built:
     """Embed the same abstracts and titles with every model and save plain ``.npy`` files.
 
@@ -97,12 +98,14 @@ def build_embeddings(
         out: Folder to make: ``<space>.npy`` and ``<space>_titles.npy`` for base, tuned, baseline
             (float32, one row per paper in the order of ids.json), ids.json.
         progress: Told per token.
+        near_copies: Ids of papers to leave out; None leaves none out.
 
     Raises:
         EmptyCorpusError: there is no paper.
         BadModelError: a model or the encoder folder cannot be used.
     """
-    sample = take_papers(texts, n_abstracts, what="astro test papers")
+    papers, n_left_out = leave_out(texts, near_copies)
+    sample = take_papers(papers, n_abstracts, what="astro test papers")
     n_cut = {}
     with atomic.new_folder(out) as folder:
         for label in ("base", "tuned"):
@@ -110,7 +113,12 @@ def build_embeddings(
         encoded = encode_baseline(sample, baseline, progress=progress)
         np.save(folder / "baseline.npy", encoded.abstracts, allow_pickle=False)
         np.save(folder / "baseline_titles.npy", encoded.titles, allow_pickle=False)
-        about = {"ids": sample.ids, "baseline": encoded.name, "n_cut": n_cut}
+        about = {
+            "ids": sample.ids,
+            "baseline": encoded.name,
+            "n_cut": n_cut,
+            "near_copies_left_out": n_left_out,
+        }
         (folder / "ids.json").write_text(json.dumps(about, indent=1) + "\n")
     files = fingerprint.of_folder(out)
     return Built(

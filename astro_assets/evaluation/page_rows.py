@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from astro_assets.corpus.published import Comparison, Published
 from astro_assets.evaluation.page_text import number, percent
 
 MODELS = ("base", "tuned", "champion")
@@ -70,6 +71,24 @@ def perplexity_values(report: Mapping[str, Any]) -> dict[str, dict[str, float]]:
     }  # fmt: skip
 
 
+def left_out_sentence(report: Mapping[str, Any]) -> str | None:
+    """Return how many near copies a report left out; None where the report does not say."""
+    if "near_copies_left_out" not in report:
+        return None
+    n = report["near_copies_left_out"]
+    if n is None:
+        return "Test papers with a near copy on the train side were kept (ASTRO_NEAR_COPIES=keep)."
+    told = (
+        " and ".join(f"{count:,} {field}" for field, count in n.items())
+        if isinstance(n, Mapping)
+        else f"{n:,}"
+    )
+    return (
+        f"Left out: {told} test papers of whose words half or more stand, in runs of 13, in one"
+        " paper of the train side."
+    )
+
+
 def difference_sentences(report: Mapping[str, Any]) -> list[str]:
     """Return the paired differences on astro, tuned against base and champion."""
     sentences = []
@@ -119,6 +138,23 @@ def excluded_rows(excluded: Mapping[str, int]) -> list[tuple[str, int]]:
     """Return why papers were left out and how many, most frequent first; zeros are left out."""
     rows = [(REASONS.get(name, name), count) for name, count in excluded.items() if count]
     return sorted(rows, key=lambda row: (-row[1], row[0]))
+
+
+def corpus_rows(statistics: Mapping[str, Any], part: str) -> list[tuple[str, Mapping[str, Any]]]:
+    """Return the summaries of ``by_year`` or ``by_subfield``, by name."""
+    return sorted(statistics[part].items())
+
+
+def published_rows(published: Published) -> list[tuple[str, str, str, str]]:
+    """Return what is compared, the paper's figure, ours, and what must be known to compare."""
+    return [
+        (row.what, _compared(row.paper, row), _compared(row.ours, row), row.note)
+        for row in published.rows
+    ]
+
+
+def _compared(value: float, row: Comparison) -> str:
+    return percent(value, ".1%") if row.paper < 1 else number(value, ",.0f")
 
 
 def retrieval_rows(report: Mapping[str, Any]) -> list[dict[str, Any]]:

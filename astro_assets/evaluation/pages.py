@@ -17,6 +17,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescap
 from markupsafe import Markup
 
 from astro_assets.artifacts import atomic
+from astro_assets.corpus.published import Published
 from astro_assets.evaluation import figures, page_rows
 from astro_assets.evaluation.page_text import cleaned, number, percent, perplexity
 
@@ -59,6 +60,10 @@ class PageCorpus:
     median_tokens: float | None = None
     """Per abstract."""
     papers_by_year: Mapping[int, int] = field(default_factory=dict)
+    statistics: Mapping[str, Any] | None = None
+    """As ``corpus.statistics`` makes them; None: no tokens, or made before there were any."""
+    published: Published = field(default_factory=Published)
+    """The paper's figures beside ours, or why not."""
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ tokenizer only; a champion on another base has none, and the report says so. The
 from __future__ import annotations
 
 import gc
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -27,7 +27,7 @@ from astro_assets.evaluation.perplexity import (
     score_documents,
 )
 from astro_assets.evaluation.reports import built_report, write_report
-from astro_assets.evaluation.samples import Sample, take_tokens
+from astro_assets.evaluation.samples import Sample, leave_out, take_tokens
 from astro_assets.evaluation.scoring import CausalParts
 from astro_assets.evaluation.statistics import paired_ratio_difference
 from astro_assets.models.handle import ModelHandle
@@ -64,6 +64,7 @@ def build_perplexity_report(
     max_tokens: int,
     out: Path,
     progress: Progress,
+    near_copies: Mapping[str, Collection[str]] | None = None,
 ) -> Built:
     """Measure all models on the same held-out papers and write the report.
 
@@ -74,15 +75,18 @@ def build_perplexity_report(
         max_tokens: Text tokens per field (by the base's tokenizer) and measure that are read.
         out: Folder to make: report.json, documents.parquet.
         progress: Told per token.
+        near_copies: Per field the ids of test papers to leave out; None leaves none out. Packed
+            blocks are measured as they were cut, with them.
 
     Raises:
         EmptyCorpusError: a field has no test paper.
         BadModelError: a model gives no finite likelihood, or its tokenizer no tokens.
     """
     own = Tokenizer.load(models["base"].base_folder)
+    left = {f: leave_out(texts[f], near_copies[f] if near_copies else None) for f in FIELDS}
     samples = {
-        field: take_tokens(texts[field], own, max_tokens=max_tokens, what=f"{field} test papers")
-        for field in FIELDS
+        field: take_tokens(papers, own, max_tokens=max_tokens, what=f"{field} test papers")
+        for field, (papers, _) in left.items()
     }
     scores: Scores = {}
     notes: list[str] = []
@@ -102,7 +106,8 @@ def build_perplexity_report(
             notes.append(f"{label}: packed blocks not measured ({why})")
     with atomic.new_folder(out) as folder:
         _documents_table(samples, scores).write_parquet(folder / "documents.parquet")
-        report = write_report(folder, compare(scores, notes))
+        gone = {field: n for field, (_, n) in left.items()} if near_copies else None
+        report = write_report(folder, {**compare(scores, notes), "near_copies_left_out": gone})
     counts = {f"{field}_documents": len(samples[field]) for field in FIELDS}
     return built_report(out, report, counts)
 

@@ -9,7 +9,7 @@ What does not belong here: which papers are held out (warehouse) and how their t
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import polars as pl
@@ -36,6 +36,17 @@ class Sample:
 
     def __len__(self) -> int:
         return len(self.ids)
+
+
+def leave_out(papers: pl.DataFrame, ids: Collection[str] | None) -> tuple[pl.DataFrame, int | None]:
+    """Return the papers without those of these ids, and how many went; None leaves all in.
+
+    Near copies of what was trained on go this way: a model is not to be praised for what it read.
+    """
+    if ids is None:
+        return papers, None
+    left = papers.filter(~pl.col("id").is_in(list(ids)))
+    return left, len(papers) - len(left)
 
 
 def take_papers(papers: pl.DataFrame, n: int | None = None, *, what: str) -> Sample:

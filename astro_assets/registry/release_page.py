@@ -15,6 +15,7 @@ from typing import Any
 from astro_assets.artifacts import fingerprint
 from astro_assets.artifacts.home import Home
 from astro_assets.artifacts.manifest import Built, Manifest, Store
+from astro_assets.corpus.published import Published, Source, compare_with_paper
 from astro_assets.evaluation.pages import (
     IndexEntry,
     PageCorpus,
@@ -29,7 +30,8 @@ from astro_assets.months import Month
 from astro_assets.registry.versions import ModelVersion
 
 SHOWN = (
-    "astro_ph_papers", "general_papers", "token_blocks", "base_model", "lora_checkpoint",
+    "astro_ph_papers", "general_papers", "token_blocks", "near_copies", "base_model",
+    "lora_checkpoint",
     "perplexity_report", "embeddings", "embedding_report", "completion_report",
     "knowledge_report", "champion_model",
 )  # fmt: skip
@@ -81,7 +83,7 @@ def _content(store: Store, release: str, parts: Parts) -> ReleasePage:
         release=release,
         model=_model(parts),
         verdict=_verdict(parts),
-        corpus=_corpus(parts),
+        corpus=_corpus(store, release, parts),
         learning_curve=_curve(store, parts.get("lora_checkpoint")),
         perplexity=_report(parts, "perplexity_report"),
         embeddings=_report(parts, "embedding_report"),
@@ -133,7 +135,7 @@ def _verdict(parts: Parts) -> PageVerdict | None:
     return PageVerdict(decision["promoted"], tuple(decision["reasons"]))
 
 
-def _corpus(parts: Parts) -> PageCorpus | None:
+def _corpus(store: Store, release: str, parts: Parts) -> PageCorpus | None:
     papers, tokens = parts.get("astro_ph_papers"), parts.get("token_blocks")
     if papers is None:
         return None
@@ -154,6 +156,33 @@ def _corpus(parts: Parts) -> PageCorpus | None:
         test_tokens=tokens.counts["astro_test_tokens"] if tokens else None,
         median_tokens=tokens.facts["median_tokens"] if tokens else None,
         papers_by_year=dict(sorted(years.items())),
+        statistics=tokens.facts.get("statistics") if tokens else None,
+        published=published_beside(store, release, papers, tokens),
+    )
+
+
+def published_beside(
+    store: Store, release: str, papers: Manifest, tokens: Manifest | None
+) -> Published:
+    """Return the paper's corpus figures beside a release's, or why they are not shown."""
+    statistics = tokens.facts.get("statistics") if tokens else None
+    if tokens is None or statistics is None:
+        return Published(why_not="there are no statistics of the tokens")
+    snapshot = store.find("arxiv_snapshot", papers.facts["snapshot_key"])
+    source = None
+    if snapshot is not None:
+        source = Source(
+            origin=snapshot.facts["origin"],
+            n_records=snapshot.counts["n_records"],
+            vintage=snapshot.facts["vintage"],
+            updates_through=papers.facts["updates_through"],
+        )
+    return compare_with_paper(
+        release,
+        statistics,
+        n_vocab=tokens.facts["n_vocab"],
+        category_rule=papers.parameters["category_rule"],
+        source=source,
     )
 
 

@@ -1,6 +1,8 @@
 """Blocks as torch examples, in the order training sees them.
 
-What a block is belongs to ``corpus.blocks``; here it only gets a place in the order.
+What a block is belongs to ``corpus.blocks``, and an epoch's order to ``corpus.epochs``; here blocks
+to train on and blocks to replay get their places. Nothing is remembered between two places, so a
+training that is resumed at a place goes on as the uninterrupted one.
 """
 
 from __future__ import annotations
@@ -11,6 +13,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch.utils.data import Dataset
+
+from astro_assets.corpus.epochs import number_at
 
 
 class Blocks(Protocol):
@@ -31,6 +35,7 @@ class PlannedBlocks(Dataset[dict[str, torch.Tensor]]):
     Each epoch is its own seeded permutation of all blocks; the next begins where one ends, so every
     step has a full batch and training may stop inside an epoch ("nearly three epochs"). Blocks
     to replay stand evenly between: ``replay_fraction`` of any n places in a row, to within one.
+    The others stand in the order of ``corpus.reader.BlockReader`` with the same seed.
     """
 
     def __init__(
@@ -45,8 +50,7 @@ class PlannedBlocks(Dataset[dict[str, torch.Tensor]]):
         """Plan ``n_examples`` (may be more or fewer than there are blocks)."""
         if replay_fraction and (replay is None or len(replay) == 0):
             raise ValueError("a share to replay needs blocks to replay")
-        self._shuffled = _Shuffled(blocks, seed=2 * seed)
-        self._replay = _Shuffled(replay, seed=2 * seed + 1) if replay is not None else None
+        self._blocks, self._replay, self._seed = blocks, replay, seed
         self._n_examples, self._replay_fraction = n_examples, replay_fraction
 
     def __len__(self) -> int:
@@ -63,21 +67,7 @@ class PlannedBlocks(Dataset[dict[str, torch.Tensor]]):
         if not 0 <= place < self._n_examples:
             raise IndexError(f"place {place} of {self._n_examples}")
         n_before = int(place * self._replay_fraction)
+        # Two seeds (~s is never s): as many blocks to replay must not follow the others' order.
         if self._replay is not None and int((place + 1) * self._replay_fraction) > n_before:
-            return self._replay.blocks, self._replay.number_at(n_before)
-        return self._shuffled.blocks, self._shuffled.number_at(place - n_before)
-
-
-class _Shuffled:
-    """Blocks in a new seeded order each epoch."""
-
-    def __init__(self, blocks: Blocks, *, seed: int) -> None:
-        self.blocks, self._seed = blocks, seed
-        self._orders: dict[int, list[int]] = {}
-
-    def number_at(self, place: int) -> int:
-        epoch, offset = divmod(place, len(self.blocks))
-        if epoch not in self._orders:
-            generator = torch.Generator().manual_seed(self._seed * 1_000_003 + epoch)
-            self._orders = {epoch: torch.randperm(len(self.blocks), generator=generator).tolist()}
-        return self._orders[epoch][offset]
+            return self._replay, number_at(n_before, len(self._replay), seed=~self._seed)
+        return self._blocks, number_at(place - n_before, len(self._blocks), seed=self._seed)

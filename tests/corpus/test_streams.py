@@ -8,10 +8,18 @@ import pytest
 
 from astro_assets.artifacts import fingerprint
 from astro_assets.artifacts.proofs import Proofs
+from astro_assets.corpus import accelerator, streams
 from astro_assets.corpus.streams import PaperShard, build_token_blocks, open_blocks
 from astro_assets.corpus.tokenizer import Tokenizer
 from astro_assets.errors import DamagedArtifactError, EmptyCorpusError
 from astro_assets.progress import NO_PROGRESS
+
+
+@pytest.fixture(autouse=True)
+def _no_accelerator(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Count what the tokenizer is given, whatever is installed."""
+    monkeypatch.setattr(accelerator, "gigatoken_encode", lambda tokenizer: None)
+
 
 ROWS = [
     ("1", "We present a survey of galaxies.", "train", None),
@@ -28,6 +36,7 @@ def paper_shard(
     columns = ("id", "abstract", "side", "excluded_because")
     pl.DataFrame(
         {name: [row[n] for row in rows] for n, name in enumerate(columns)}
+        | {"categories": ["astro-ph.GA"] * len(rows)}
         | {"text_sha256": [hashlib.sha256(row[1].encode()).hexdigest() for row in rows]}
     ).write_parquet(path)
     digest = fingerprint.of_file(path)
@@ -63,6 +72,28 @@ def test_blocks_equal_the_common_recipe(tiny_base: Path, tmp_path: Path):
     assert built.counts["astro_train_tokens"] == len(flat)
     assert built.counts["astro_train_tail_tokens"] == len(flat) % 8
     assert built.counts["astro_train_documents"] == 4
+
+
+@pytest.mark.parametrize("block_length", [1, 7, 129, 512, 2048])
+def test_tokens_in_are_tokens_in_blocks_and_one_tail(tiny_base, tmp_path, block_length: int):
+    """Of any block length, the 70B recipe's 2,048 and odd ones."""
+    many = [(f"{n:03d}", f"{ROWS[0][1]} {n}", ROWS[n % 4][2], None) for n in range(900)]
+    months = [paper_shard(tmp_path, f"2020-{m + 1:02d}", many[m * 300 :][:300]) for m in range(3)]
+    tokenizer = Tokenizer.load(tiny_base)
+    built = build(months, tokenizer, tmp_path / "tokens", block_length)
+    for side in ("train", "test"):
+        flat = np.concatenate(
+            [np.load(built.path / s["name"] / "tokens.npy") for s in built.facts["streams"]
+             if s["field"] == "astro" and s["side"] == side]
+        )  # fmt: skip
+        blocks = open_blocks(built.facts, built.path, field="astro", side=side)
+        n_tail = built.counts[f"astro_{side}_tail_tokens"]
+        assert 0 <= n_tail < block_length
+        assert built.counts[f"astro_{side}_tokens"] == len(flat) == blocks.n_tokens
+        assert len(blocks) == built.counts[f"astro_{side}_blocks"] > 0
+        assert len(blocks) * block_length + n_tail == len(flat)
+        joined = np.concatenate([blocks[n] for n in range(len(blocks))])
+        assert np.array_equal(joined, flat[: len(flat) - n_tail])
 
 
 def test_an_unchanged_month_is_not_written_again(tiny_base: Path, tmp_path: Path):
@@ -110,6 +141,47 @@ def test_median_counts_text_tokens_only(tiny_base: Path, tmp_path: Path):
     built = build([paper_shard(tmp_path)], tokenizer, tmp_path / "tokens")
     lengths = [len(ids) for ids in tokenizer.encode_batch([ROWS[i][1] for i in (0, 1, 3)])]
     assert built.facts["median_tokens"] == float(np.median(lengths))
+    assert built.facts["statistics"]["all"] == {
+        "papers": 3, "papers_first": 3, "tokens": sum(lengths),
+        "mean_tokens": sum(lengths) / 3, "median_tokens": float(np.median(lengths)),
+    }  # fmt: skip
+    assert built.facts["statistics"]["train"]["tokens"] == sum(lengths[:2])
+    assert list(built.facts["statistics"]["by_subfield"]) == ["astro-ph.GA"]
+
+
+def test_general_texts_are_not_in_the_statistics(tiny_base: Path, tmp_path: Path):
+    shards = [paper_shard(tmp_path), paper_shard(tmp_path, field="general")]
+    built = build(shards, Tokenizer.load(tiny_base), tmp_path / "tokens")
+    assert built.counts["general_train_documents"] == 2
+    assert built.facts["statistics"]["all"]["papers"] == 3
+
+
+def test_new_categories_of_an_old_text_are_counted_and_nothing_is_tokenised(tiny_base, tmp_path):
+    tokenizer = counting(Tokenizer.load(tiny_base))
+    first = paper_shard(tmp_path)
+    build([first], tokenizer, tmp_path / "tokens")
+    frame = pl.read_parquet(first.path).with_columns(categories=pl.lit("gr-qc astro-ph.HE"))
+    frame.write_parquet(first.path)
+    digest = fingerprint.of_file(first.path)
+    tokenizer.fast.texts.clear()
+    moved = replace(first, content=digest, sha256=digest)
+    built = build([moved], tokenizer, tmp_path / "tokens")
+    assert tokenizer.fast.texts == []
+    assert built.facts["statistics"]["by_subfield"]["astro-ph.HE"]["papers"] == 3
+    assert built.facts["statistics"]["all"]["papers_first"] == 0
+
+
+def test_other_category_rules_make_other_streams_and_tokenise_nothing(
+    tiny_base, tmp_path, monkeypatch: pytest.MonkeyPatch
+):
+    tokenizer = counting(Tokenizer.load(tiny_base))
+    before = build([paper_shard(tmp_path)], tokenizer, tmp_path / "tokens")
+    tokenizer.fast.texts.clear()
+    monkeypatch.setattr(streams, "CATEGORY_RULES", "later")
+    after = build([paper_shard(tmp_path)], tokenizer, tmp_path / "tokens")
+    names = [{s["name"] for s in built.facts["streams"]} for built in (before, after)]
+    assert names[0].isdisjoint(names[1])
+    assert tokenizer.fast.texts == []
 
 
 class Counting:
@@ -208,6 +280,6 @@ def test_a_shard_whose_bytes_changed_does_not_become_tokens(tiny_base, tmp_path,
     data = bytearray(shard.path.read_bytes())
     data[len(data) // 2] ^= 1
     shard.path.unlink() if damage == "gone" else shard.path.write_bytes(data)
-    with pytest.raises(DamagedArtifactError, match="Materialise the astro papers"):
+    with pytest.raises(DamagedArtifactError, match="Materialise astro_ph_papers"):
         build([shard], Tokenizer.load(tiny_base), tmp_path / "tokens")
     assert not list((tmp_path / "tokens").glob("astro-*"))

@@ -5,6 +5,7 @@ import pytest
 
 from astro_assets.corpus.tokenizer import Tokenizer
 from astro_assets.errors import BadModelError
+from tests.corpus.gaps import tokenizer_with_gaps
 
 
 def test_text_that_looks_like_a_special_token_is_text(tiny_base: Path):
@@ -51,3 +52,19 @@ def test_real_llama_tokenizers_load(shared: Path, name: str):
     (ids,) = tokenizer.encode_batch([text])
     assert 1 not in ids
     assert tokenizer.decode(ids).strip() == text
+
+
+def test_ids_end_to_end_are_those_of_each_text(tiny_base: Path):
+    tokenizer = Tokenizer.load(tiny_base)
+    texts = [f"Star {n}, 星 and $\\beta$." * (n % 4) for n in range(600)]
+    encoded = tokenizer.encode_flat(texts)
+    assert [ids.tolist() for ids in encoded.split()] == tokenizer.encode_batch(texts)
+    assert encoded.lengths[0] == 0, "an empty text has no ids"
+    assert tokenizer.encode_flat([]).split() == []
+
+
+def test_the_largest_id_and_not_the_number_of_pieces_says_how_many_ids_there_are(tmp_path: Path):
+    tokenizer = tokenizer_with_gaps(tmp_path)
+    assert tokenizer.fast.get_vocab_size() == 5
+    assert tokenizer.n_vocab == 70_001
+    assert tokenizer.encode_flat(["dark star"]).ids.tolist() == [3, 70_000]

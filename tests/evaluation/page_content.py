@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from astro_assets.corpus.published import Published, Source, compare_with_paper
 from astro_assets.evaluation.pages import (
     PageCorpus,
     PageLineage,
@@ -97,6 +98,30 @@ def completion_report(**fields: str) -> dict[str, Any]:
     return {"temperature": 0.3, "max_new_tokens": 256, "items": [item] * 3, "measures": measures}
 
 
+def corpus_statistics_of_a_few() -> dict[str, Any]:
+    def summary(papers: int, median: float) -> dict[str, Any]:
+        return {
+            "papers": papers, "papers_first": papers - 1, "tokens": papers * 250,
+            "mean_tokens": 250.0, "median_tokens": median,
+        }  # fmt: skip
+
+    return {
+        "all": summary(25_331, 281.5), "train": summary(20_000, 281.0), "test": summary(5_331, 282),
+        "by_year": {"2025": summary(4_321, 290.5), "2026": summary(1_234, 300.0)},
+        "by_subfield": {"astro-ph.CO": summary(8_765, 260.0), "astro-ph": summary(999, 190.0)},
+    }  # fmt: skip
+
+
+def published() -> Published:
+    return compare_with_paper(
+        "2023-07",
+        corpus_statistics_of_a_few(),
+        n_vocab=32_000,
+        category_rule="any",
+        source=Source("kaggle", 2_300_000, vintage="2023-08-03", updates_through="2023-07"),
+    )
+
+
 def knowledge_report(verdict: str = "undecided") -> dict[str, Any]:
     return {
         "n_questions": 60,
@@ -144,6 +169,7 @@ def full_page(**parts: Any) -> ReleasePage:
             excluded={"withdrawn": 101, "duplicate_text": 240, "copy_of_test": 73, "other": 0},
             train_tokens=5_512_233, test_tokens=1_377_120, median_tokens=256.0,
             papers_by_year={year: 150 + (year * 97) % 900 for year in range(1991, 2027)},
+            statistics=corpus_statistics_of_a_few(), published=published(),
         ),
         "learning_curve": curve(),
         "perplexity": perplexity_report(),

@@ -9,6 +9,7 @@ from astro_assets.errors import EmptyCorpusError
 from astro_assets.evaluation.completions import (
     Beginning,
     Continuation,
+    Sampling,
     build_completion_report,
     continue_text,
     measure,
@@ -125,9 +126,17 @@ def build(tiny_base, tmp_path_factory):
     models = handles(tiny_base, tmp_path_factory.mktemp("adapter"))
     texts = papers(6).with_columns(pl.lit("<b>" + "t" * 500).alias("title"))
 
-    def build(out, **changed):
-        asked = {"n_abstracts": 3, "max_new_tokens": 12, "seed": 0, **changed}
-        return build_completion_report(models, texts, out=out, progress=NO_PROGRESS, **asked)
+    def build(out, *, near_copies=None, **changed):
+        sampling = Sampling(**{"max_new_tokens": 12, **changed})
+        return build_completion_report(
+            models,
+            texts,
+            sampling,
+            n_abstracts=3,
+            out=out,
+            progress=NO_PROGRESS,
+            near_copies=near_copies,
+        )
 
     return build
 
@@ -152,3 +161,12 @@ def test_the_same_seed_gives_the_same_report(build, tmp_path):
     )
     assert first == again
     assert first != other
+
+
+def test_near_copies_are_not_continued(build, tmp_path):
+    all_in = build(tmp_path / "all").facts["report"]
+    assert all_in["near_copies_left_out"] is None
+    first = all_in["items"][0]["id"]
+    report = build(tmp_path / "fewer", near_copies={first}).facts["report"]
+    assert report["near_copies_left_out"] == 1
+    assert [item["id"] for item in report["items"][:2]] == [i["id"] for i in all_in["items"][1:]]

@@ -24,6 +24,14 @@ def folder_of(folder, n=N, **spaces):
     return folder
 
 
+def test_the_report_says_how_many_near_copies_the_vectors_left_out(tmp_path):
+    folder = folder_of(tmp_path / "in")
+    assert "near_copies_left_out" not in build(folder, tmp_path / "before")[1]
+    about = json.loads((folder / "ids.json").read_text())
+    (folder / "ids.json").write_text(json.dumps({**about, "near_copies_left_out": 4}))
+    assert build(folder, tmp_path / "out")[1]["near_copies_left_out"] == 4
+
+
 def build(folder, out, n=N):
     built = build_embedding_report(folder, papers(n), out=out, progress=NO_PROGRESS)
     return built, built.facts["report"]

@@ -36,7 +36,7 @@ def plain_mean(model, document):
     return output.hidden_states[-1][0, 1:].mean(dim=0).numpy()
 
 
-def build(models, out, *, texts=None, baseline=None, n_abstracts=100):
+def build(models, out, *, texts=None, baseline=None, n_abstracts=100, near_copies=None):
     return build_embeddings(
         models,
         papers(12) if texts is None else texts,
@@ -44,6 +44,7 @@ def build(models, out, *, texts=None, baseline=None, n_abstracts=100):
         n_abstracts=n_abstracts,
         out=out,
         progress=NO_PROGRESS,
+        near_copies=near_copies,
     )
 
 
@@ -103,6 +104,14 @@ def test_the_same_models_give_the_same_bytes(models, tmp_path):
 def test_cut_abstracts_are_counted(models, tmp_path):
     long = papers(3).with_columns(pl.lit("0123456789 " * 100).alias("text"))
     assert build(models, tmp_path / "out", texts=long).counts["n_cut_base"] == 3
+
+
+def test_near_copies_are_left_out_and_counted(models, tmp_path):
+    copies = papers(12)["id"].to_list()[:5]
+    built = build(models, tmp_path / "out", near_copies=copies)
+    about = json.loads((built.path / "ids.json").read_text())
+    assert about["near_copies_left_out"] == 5 and built.counts["n_abstracts"] == 7
+    assert not set(about["ids"]) & set(copies)
 
 
 def test_without_an_encoder_the_baseline_is_tf_idf_and_says_so(models, tmp_path):

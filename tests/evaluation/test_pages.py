@@ -272,3 +272,18 @@ def test_numbers_are_written_for_people() -> None:
         "–", "6.50", "123.5", "2,346",
     ]  # fmt: skip
     assert percent(-0.325) == "−32.5\u202f%"
+
+
+def test_the_page_says_how_many_near_copies_were_left_out(tmp_path: Path) -> None:
+    perplexity = {**perplexity_report(), "near_copies_left_out": {"astro": 12, "general": 1_032}}
+    parts = {
+        "perplexity": perplexity,
+        "embeddings": {**embedding_report(), "near_copies_left_out": 12},
+        "completions": {**completion_report(), "near_copies_left_out": None},
+    }
+    text = render_release_page(full_page(**parts), tmp_path / "page.html").read_text()
+    assert "Left out: 12 astro and 1,032 general test papers" in text
+    assert "Left out: 12 test papers" in text
+    assert text.count("were kept (ASTRO_NEAR_COPIES=keep)") == 1
+    before = render_release_page(full_page(), tmp_path / "page.html").read_text()
+    assert "Left out:" not in before, "a report from before does not say"

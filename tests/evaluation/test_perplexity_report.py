@@ -31,7 +31,7 @@ def blocks(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def build(blocks):
-    def build(models, out, *, texts=TEXTS, max_tokens=10_000):
+    def build(models, out, *, texts=TEXTS, max_tokens=10_000, near_copies=None):
         return build_perplexity_report(
             models,
             texts=texts,
@@ -39,6 +39,7 @@ def build(blocks):
             max_tokens=max_tokens,
             out=out,
             progress=NO_PROGRESS,
+            near_copies=near_copies,
         )
 
     return build
@@ -149,3 +150,22 @@ def test_no_general_paper_is_a_named_error_that_leaves_the_old_report(built, bui
     with pytest.raises(EmptyCorpusError, match="no general test papers"):
         build(models, built.path, texts={**TEXTS, "general": papers(0)})
     assert fingerprint.of_folder(built.path) == before
+
+
+def test_near_copies_are_left_out_and_counted(built, build, models, tmp_path):
+    assert built.facts["report"]["near_copies_left_out"] is None
+    copies = {"astro": TEXTS["astro"]["id"].to_list()[:3], "general": ["of another table"]}
+    made = build(models, tmp_path / "report", near_copies=copies)
+    assert made.facts["report"]["near_copies_left_out"] == {"astro": 3, "general": 0}
+    assert made.counts == {"astro_documents": 5, "general_documents": 5}
+    told = pl.read_parquet(made.path / "documents.parquet")["id"].to_list()
+    assert len(told) == 10 and not set(copies["astro"]) & set(told)
+    without = {**TEXTS, "astro": TEXTS["astro"][3:]}
+    alone = build(models, tmp_path / "alone", texts=without).facts["report"]
+    assert made.facts["report"]["models"] == alone["models"]
+
+
+def test_a_side_of_near_copies_alone_is_a_named_error(build, models, tmp_path):
+    copies = {"astro": TEXTS["astro"]["id"].to_list(), "general": []}
+    with pytest.raises(EmptyCorpusError, match="no astro test papers"):
+        build(models, tmp_path / "report", near_copies=copies)

@@ -3,7 +3,12 @@ import pytest
 
 from astro_assets.corpus.tokenizer import Tokenizer
 from astro_assets.errors import EmptyCorpusError
-from astro_assets.evaluation.samples import take_papers, take_tokens, token_budget_batches
+from astro_assets.evaluation.samples import (
+    leave_out,
+    take_papers,
+    take_tokens,
+    token_budget_batches,
+)
 from tests.evaluation.planted import papers
 
 
@@ -55,3 +60,12 @@ def test_batches_hold_every_sequence_once_and_keep_the_budget():
     for batch in batches:
         longest = max(lengths[i] for i in batch)
         assert longest * len(batch) <= 16 or len(batch) == 1
+
+
+def test_papers_are_left_out_by_id_and_counted():
+    all_in = papers(5)
+    left, n = leave_out(all_in, {"galaxies-001", "galaxies-003", "of another table"})
+    assert left["id"].to_list() == ["galaxies-000", "galaxies-002", "galaxies-004"] and n == 2
+    assert leave_out(all_in, ())[1] == 0
+    kept, none = leave_out(all_in, None)
+    assert kept is all_in and none is None

@@ -2,7 +2,8 @@
 
 import dagster as dg
 
-from astro_assets.defs.adapter import materialise, progress_of, unit, workspace_of
+from astro_assets.defs.adapter import keep, progress_of, result, unit, workspace_of
+from astro_assets.defs.corpus_figures import of_token_blocks
 
 
 @unit(
@@ -34,11 +35,12 @@ def token_blocks(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
             store.path_of(table) / entry["file"],
             entry["content"],
             table.files[entry["file"]],
+            release,
         )
         for field, table in tables.items()
         for entry in table.facts["shards"]
     ]
-    return materialise(
+    manifest, reused = keep(
         context,
         parents=list(tables.values()),
         parameters={"block_length": block_length, "tokenizer": tokenizer.fingerprint},
@@ -51,3 +53,5 @@ def token_blocks(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
             proofs=store.proofs(workspace.home.tokens),
         ),
     )
+    shown = of_token_blocks(store, release, tables["astro"], manifest)
+    return result(context, manifest, reused=reused, **shown)

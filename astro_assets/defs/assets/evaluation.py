@@ -1,5 +1,6 @@
 """Reports: base, tuned and the present champion on the same held-out papers."""
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +9,7 @@ import dagster as dg
 from astro_assets.artifacts.fingerprint import of_folder, of_value
 from astro_assets.artifacts.manifest import Manifest
 from astro_assets.defs.adapter import materialise, progress_of, tracking_of, unit, workspace_of
+from astro_assets.defs.assets.near_copies import left_out
 from astro_assets.defs.judges import shard_paths
 from astro_assets.defs.resources import Workspace
 from astro_assets.errors import MissingArtifactError
@@ -46,23 +48,36 @@ def base_of_release(workspace: Workspace, release: str) -> Manifest:
 
 
 def test_texts(workspace: Workspace, table: Manifest) -> Any:
-    """Return a table's test papers."""
+    """Return a table's test papers.
+
+    Raises:
+        DamagedArtifactError: a shard is gone or its bytes changed.
+    """
     from astro_assets.corpus.texts import read_texts
 
+    workspace.store.verify(table)
     return read_texts(shard_paths(workspace.store, table), side="test")
 
 
 @unit(
     group="evaluation",
     kinds={"pytorch", "polars"},
-    deps=["lora_checkpoint", "base_model", "token_blocks", "astro_ph_papers", "general_papers"],
+    deps=[
+        "lora_checkpoint",
+        "base_model",
+        "token_blocks",
+        "near_copies",
+        "astro_ph_papers",
+        "general_papers",
+    ],
     pool="gpu",
 )
 def perplexity_report(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
     """Held-out perplexity and bits per byte of base, tuned and champion, on astro and on general.
 
     Per document (fresh [BOS], text tokens only) and over packed blocks as the paper has it; all
-    token-weighted. A champion that is this very adapter is compared with its predecessor.
+    token-weighted. A champion that is this very adapter is compared with its predecessor. Test
+    papers with a near copy on the train side are left out per document (ASTRO_NEAR_COPIES).
     """
     from astro_assets.corpus.streams import open_blocks
     from astro_assets.evaluation.perplexity_report import build_perplexity_report
@@ -74,7 +89,7 @@ def perplexity_report(context: dg.AssetExecutionContext) -> dg.MaterializeResult
         store.require(name, release)
         for name in ("astro_ph_papers", "general_papers", "token_blocks", "lora_checkpoint")
     )
-    models = handles(workspace, release)
+    models, copies = handles(workspace, release), left_out(workspace, release)
     champion = opponent_of(
         tracking_of(workspace),
         settings.model_name,
@@ -87,9 +102,13 @@ def perplexity_report(context: dg.AssetExecutionContext) -> dg.MaterializeResult
         models["champion"] = champion
     return materialise(
         context,
-        parents=[tuned, base_of_release(workspace, release), astro, general, tokens],
+        parents=[
+            *(tuned, base_of_release(workspace, release), astro, general, tokens),
+            *copies.parents,
+        ],
         parameters={
             "max_tokens": settings.max_eval_tokens,
+            "near_copies": settings.near_copies,
             "champion": champion.digest if champion else None,
         },
         build=lambda key: build_perplexity_report(
@@ -105,6 +124,7 @@ def perplexity_report(context: dg.AssetExecutionContext) -> dg.MaterializeResult
             max_tokens=settings.max_eval_tokens,
             out=workspace.home.evaluations / f"perplexity-{key}",
             progress=progress_of(context),
+            near_copies=copies.ids,
         ),
     )
 
@@ -112,7 +132,7 @@ def perplexity_report(context: dg.AssetExecutionContext) -> dg.MaterializeResult
 @unit(
     group="evaluation",
     kinds={"pytorch", "numpy"},
-    deps=["lora_checkpoint", "base_model", "astro_ph_papers"],
+    deps=["lora_checkpoint", "base_model", "astro_ph_papers", "near_copies"],
     pool="gpu",
 )
 def embeddings(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
@@ -124,9 +144,10 @@ def embeddings(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
 
     workspace, release = workspace_of(context), context.partition_key
     store, settings = workspace.store, workspace.settings
-    astro = store.require("astro_ph_papers", release)
+    astro, copies = store.require("astro_ph_papers", release), left_out(workspace, release)
     encoder = settings.baseline_encoder
     parameters = {
+        "near_copies": settings.near_copies,
         "n_abstracts": settings.embedding_abstracts,
         "baseline": of_value(of_folder(Path(encoder))) if encoder else None,
     }
@@ -136,6 +157,7 @@ def embeddings(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
             store.require("lora_checkpoint", release),
             base_of_release(workspace, release),
             astro,
+            *copies.parents,
         ],
         parameters=parameters,
         build=lambda key: build_embeddings(
@@ -145,6 +167,7 @@ def embeddings(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
             n_abstracts=settings.embedding_abstracts,
             out=workspace.home.evaluations / f"embeddings-{key}",
             progress=progress_of(context),
+            near_copies=copies.astro,
         ),
     )
 
@@ -174,36 +197,38 @@ def embedding_report(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
 @unit(
     group="evaluation",
     kinds={"pytorch"},
-    deps=["lora_checkpoint", "base_model", "astro_ph_papers"],
+    deps=["lora_checkpoint", "base_model", "astro_ph_papers", "near_copies"],
     pool="gpu",
 )
 def completion_report(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
     """First sentences of fixed test abstracts, continued by base and tuned (paper's figure 2)."""
-    from astro_assets.evaluation.completions import build_completion_report
+    from astro_assets.evaluation.completions import Sampling, build_completion_report
 
     workspace, release = workspace_of(context), context.partition_key
     store, settings = workspace.store, workspace.settings
-    astro = store.require("astro_ph_papers", release)
-    parameters = {
-        "n_abstracts": settings.completion_abstracts,
-        "temperature": 0.3,
-        "max_new_tokens": settings.max_new_tokens,
-        "seed": 0,
-    }
+    astro, copies = store.require("astro_ph_papers", release), left_out(workspace, release)
+    sampling = Sampling(max_new_tokens=settings.max_new_tokens)
     return materialise(
         context,
         parents=[
             store.require("lora_checkpoint", release),
             base_of_release(workspace, release),
             astro,
+            *copies.parents,
         ],
-        parameters=parameters,
+        parameters={
+            "n_abstracts": settings.completion_abstracts,
+            "near_copies": settings.near_copies,
+            **asdict(sampling),
+        },
         build=lambda key: build_completion_report(
             handles(workspace, release),
             test_texts(workspace, astro),
-            **parameters,
+            sampling,
+            n_abstracts=settings.completion_abstracts,
             out=workspace.home.evaluations / f"completions-{key}",
             progress=progress_of(context),
+            near_copies=copies.astro,
         ),
     )
 

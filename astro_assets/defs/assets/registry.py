@@ -29,11 +29,25 @@ def guarded_by(workspace: Workspace, release: str) -> dict[str, Manifest | None]
 def fresh(workspace: Workspace, release: str, report: Manifest) -> bool:
     """Tell whether a report and the checkpoint it is about were made of what the release holds."""
     held = guarded_by(workspace, release)
+    held["near_copies"] = workspace.store.current("near_copies", release)
     tuned = held["lora_checkpoint"]
     parents = dict(report.parents) | (dict(tuned.parents) if tuned else {})
     return all(
         (now_held := held.get(name)) is not None and now_held.fingerprint == content
         for name, content in parents.items()
+    )
+
+
+def evidence(
+    workspace: Workspace, release: str, perplexity: Manifest, *, knowledge: Manifest
+) -> tuple[bool, bool]:
+    """Tell of both reports whether they are of what the release holds, by the present settings."""
+    settings = workspace.settings
+    return (
+        fresh(workspace, release, perplexity)
+        and perplexity.parameters.get("near_copies") == settings.near_copies,
+        fresh(workspace, release, knowledge)
+        and knowledge.parameters["margin"] == settings.knowledge_margin,
     )
 
 
@@ -58,10 +72,7 @@ def champion_model(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
     )
     failures = tuple(verdicts.blocking_failures(store, guarded_by(workspace, release)))
     rules = Rules(settings.max_forgetting, settings.knowledge_margin)
-    measured = fresh(workspace, release, perplexity)
-    asked = fresh(workspace, release, knowledge) and (
-        knowledge.parameters["margin"] == rules.knowledge_margin
-    )
+    measured, asked = evidence(workspace, release, perplexity, knowledge=knowledge)
     case = Case(
         release=release,
         model_name=settings.model_name,
@@ -113,6 +124,7 @@ def champion_model(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
         "astro_ph_papers",
         "general_papers",
         "token_blocks",
+        "near_copies",
         "base_model",
         "lora_checkpoint",
     ],

@@ -53,6 +53,10 @@ class DamagedArtifactError(AstroError):
     """An artifact's bytes no longer match its manifest."""
 
 
+class DiskFullError(AstroError):
+    """There is no room left on the disk that is written to."""
+
+
 class HomeTakenError(AstroError):
     """Another process is writing to the same home."""
 

@@ -59,6 +59,11 @@ class Home:
         return self.root / "tokens"
 
     @property
+    def near_copies(self) -> Path:
+        """Words of each month's texts, and lists of near copies found by them."""
+        return self.root / "near_copies"
+
+    @property
     def bases(self) -> Path:
         """Base models made or downloaded here, one folder per digest."""
         return self.root / "bases"

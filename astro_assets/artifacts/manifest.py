@@ -226,13 +226,29 @@ class Store:
         except (ValueError, TypeError) as error:
             raise DamagedArtifactError(
                 f"{path} is not a manifest ({error}).",
-                do="Remove that file and materialise the asset again.",
+                do=f"Remove that file, then materialise {_made_by(path)} again.",
             ) from error
 
     @staticmethod
     def _write(path: Path, manifest: Manifest) -> None:
         text = json.dumps(asdict(manifest), indent=1, sort_keys=True, allow_nan=False)
         atomic.write_text(path, text + "\n", durable=True)
+
+
+def _made_by(path: Path) -> str:
+    """Return the asset, and the partition of it, that writes a pointer or manifest.
+
+    >>> _made_by(Path("releases/2026-06/token_blocks.json"))
+    'token_blocks, release 2026-06'
+    >>> _made_by(Path("releases/all/base_model.json"))
+    'base_model'
+    >>> _made_by(Path("manifests/embeddings/0f.json"))
+    'embeddings'
+    """
+    if path.parent.parent.name != "releases":
+        return path.parent.name
+    release = path.parent.name
+    return path.stem if release == "all" else f"{path.stem}, release {release}"
 
 
 def make_or_reuse(

@@ -17,6 +17,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from astro_assets.artifacts import lock
+from astro_assets.artifacts.disk import full_disk_named
 from astro_assets.artifacts.home import Home
 from astro_assets.artifacts.manifest import Store
 from astro_assets.console.display import open_display
@@ -35,7 +36,7 @@ def verify(
     settings: Settings, release: str, console: Console, *, from_papers: bool
 ) -> Verification:
     """Verify a release of the home, progress on ``console``; takes no lock, for it only reads."""
-    with open_display(console) as display:
+    with full_disk_named(settings.home), open_display(console) as display:
         return verify_release(
             Store(Home(settings.home)),
             str(Month.parse(release)),
@@ -63,7 +64,7 @@ def collect_garbage(
     months = [str(Month.parse(release)) for release in forget]
     if not delete:
         return find_garbage(store, registered_in(tracking, store), forget=months, now=now)
-    with lock.exclusive(home.lock, holder="`astro-assets gc`"):
+    with full_disk_named(home.root), lock.exclusive(home.lock, holder="`astro-assets gc`"):
         garbage = find_garbage(store, registered_in(tracking, store), forget=months, now=now)
         with open_display(console) as display:
             remove(store, garbage, progress=display.for_log(display.say))

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
-from astro_assets.artifacts import lock
+from astro_assets.artifacts import disk, lock
+from astro_assets.artifacts.disk import full_disk_named
 from astro_assets.artifacts.home import Home
 from astro_assets.artifacts.manifest import Store
 from astro_assets.code_versions import CODE_VERSIONS
@@ -78,10 +79,11 @@ def run(request: Request, display: Display, *, now: datetime) -> Ended:
     home = Home(settings.home)
     run_id = str(uuid.uuid4())
     _quieten()
-    with lock.exclusive(home.lock, holder=f"`astro-assets run` of release {release}"):
+    holder = f"`astro-assets run` of release {release}"
+    with full_disk_named(home.root), lock.exclusive(home.lock, holder=holder):
         with open_instance(home) as instance:
             tidy(instance)
-            watch = _Watch(display)
+            watch = _Watch(display, home)
             instance.add_event_listener(run_id, watch.see)
             result = (
                 build_defs(resources={"progress": display})
@@ -141,8 +143,8 @@ def _quieten() -> None:
 class _Watch:
     """Follows a run's events: which assets began, were made, or failed, and when."""
 
-    def __init__(self, display: Display) -> None:
-        self._display = display
+    def __init__(self, display: Display, home: Home) -> None:
+        self._display, self._home = display, home
         self._began: dict[str, float] = {}
         self._seconds: dict[str, float] = {}
         self._status: dict[str, str] = {}
@@ -170,10 +172,22 @@ class _Watch:
             self._ended(name, entry.timestamp, self._status.get(name, "made"))
         elif kind == dg.DagsterEventType.STEP_FAILURE:
             self._ended(name, entry.timestamp, "failed")
-            said = "; ".join(self._stopped_by.get(name, [])) or _told(event.step_failure_data)
+            said = "; ".join(self._stopped_by.get(name, [])) or self._told(event)
             self.errors.append(f"{name}: {said}")
         elif kind == dg.DagsterEventType.RUN_FAILURE and not self.errors:
-            self.errors.append(_first_cause(event))
+            self.errors.append(self._named(_first_cause(event)))
+
+    def _told(self, event: Any) -> str:
+        """Return what a step failure says to a person: a named error's text, else the last line."""
+        failure = event.step_failure_data
+        if failure.user_failure_data is not None and failure.user_failure_data.description:
+            return str(failure.user_failure_data.description)
+        return self._named(_innermost(failure.error) or "failed without a word")
+
+    def _named(self, said: str) -> str:
+        """Return what was said, or the named error where Dagster itself found the disk full."""
+        is_full = disk.says_full(said, self._home.root)
+        return str(disk.named(said, self._home.root)) if is_full else said
 
     def _check(self, event: Any) -> None:
         evaluation = event.asset_check_evaluation_data
@@ -201,20 +215,14 @@ class _Watch:
         )
 
 
-def _told(failure: Any) -> str:
-    """Return what a step failure says to a person: a named error's text, else the last line."""
-    if failure.user_failure_data is not None and failure.user_failure_data.description:
-        return str(failure.user_failure_data.description)
-    error = failure.error
-    while error is not None and error.cause is not None:
-        error = error.cause
-    return error.message.strip() if error is not None else "failed without a word"
-
-
 def _first_cause(event: Any) -> str:
     """Return why a run failed outside any step, say while its resources were set up."""
     data = event.job_failure_data
-    error = data.error if data is not None else None
+    return _innermost(data.error if data is not None else None) or str(event.message)
+
+
+def _innermost(error: Any) -> str:
+    """Return the message of the error that the others came from; empty without any."""
     while error is not None and error.cause is not None:
         error = error.cause
-    return error.message.strip() if error is not None else str(event.message)
+    return str(error.message).strip() if error is not None else ""

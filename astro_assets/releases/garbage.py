@@ -18,12 +18,10 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 
-import duckdb
-
 from astro_assets.artifacts.home import Home
 from astro_assets.artifacts.manifest import Store
 from astro_assets.code_versions import CODE_VERSIONS
-from astro_assets.errors import BadSettingError, MissingArtifactError
+from astro_assets.errors import BadSettingError, DamagedArtifactError, MissingArtifactError
 from astro_assets.progress import Progress
 from astro_assets.releases import scratch
 from astro_assets.releases.kept import Kept, kept_of, pointers
@@ -107,7 +105,7 @@ def _publish_or_drop(store: Store) -> bool:
     """Write the views, or remove their file; tell whether they were written."""
     try:
         publish_views(store)
-    except (OSError, duckdb.Error):
+    except (OSError, DamagedArtifactError):
         # A full disk is when gc is called: rather no views until there is room than no room.
         store.home.warehouse.unlink(missing_ok=True)
         return False

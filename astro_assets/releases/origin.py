@@ -28,11 +28,14 @@ class Origin:
     general: Manifest | None
     blocks: Manifest | None
     """token_blocks; None where the release has none."""
+    near_copies: Manifest | None
+    """None where nobody looked for them."""
 
     def manifests(self) -> tuple[Manifest, ...]:
         """Return all of them, in the order of the flow."""
-        held = (self.papers, self.updates, self.astro, self.general, self.blocks)
-        return tuple(manifest for manifest in held if manifest is not None)
+        held = (self.papers, self.updates, self.astro)
+        maybe = (self.general, self.blocks, self.near_copies)
+        return held + tuple(manifest for manifest in maybe if manifest is not None)
 
     def moved_code(self) -> list[str]:
         """Say which stages' code has another version than the one that made this release."""
@@ -56,6 +59,7 @@ def origin_of(store: Store, release: str) -> Origin:
         astro=astro,
         general=store.current("general_papers", release),
         blocks=store.current("token_blocks", release),
+        near_copies=store.current("near_copies", release),
     )
 
 

@@ -11,6 +11,7 @@ import os
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from pathlib import Path
 
 from astro_assets.artifacts.home import Home
@@ -24,6 +25,7 @@ _STREAM = rf"(astro|general)-{_MONTH}-(train|test)-([0-9a-f]{{8}}-)?"
 _SNAPSHOT_PROOFS = rf"papers-snapshot-{_KEY}\.json"
 _ASSETS = "|".join(CODE_VERSIONS)
 _RANDOM = r"[a-z0-9_]{8}"
+_HARVEST = "snapshots/oai-*"
 _NAME_CHARACTERS = 40
 """What the atomic writes keep of a name in the name of the temporary file beside it."""
 
@@ -35,7 +37,7 @@ class Place:
     kind: str
     """As people read it: ``paper shards``."""
     folder: str
-    """Relative to the home; ``*`` stands for any one folder."""
+    """Relative to the home; ``*`` stands for any name of one folder, or for part of it."""
     name: str
     """Regular expression of the whole name."""
     is_folder: bool = False
@@ -51,6 +53,10 @@ PLACES = (
     Place("paper shards", "papers/snapshot/*/astro", _SHARD),
     Place("paper shards", "papers/snapshot/*/general", _SHARD),
     Place("token streams", "tokens", _STREAM + _KEY, is_folder=True, cut=_STREAM + r"[0-9a-f]+"),
+    Place(
+        "words of months", "near_copies", _STREAM + _KEY + r"\.npz", cut=_STREAM + _KEY + r"\.np?"
+    ),
+    Place("lists of near copies", "near_copies", rf"pairs-{_KEY}\.parquet"),
     Place("adapters", "adapters", _KEY, is_folder=True),
     Place(
         "evaluations",
@@ -72,7 +78,16 @@ _BESIDE = (
     # DuckDB's spill folder, beside the shards it was to write.
     Place("", "papers/*", r"duckdb"),
     Place("", "papers/snapshot/*", r"duckdb|keys\.parquet"),
-    Place("", "proofs", r"(papers-(astro_ph|general)_papers|tokens)\.json"),
+    Place("", "proofs", r"(papers-(astro_ph|general)_papers|tokens|near_copies)\.json"),
+    # Of windows these siblings alone: no page was ever in them whole.
+    Place("", "windows/*", r"page-[0-9]{5}\.xml\.gz|journal\.jsonl"),
+    Place("", "windows/*", r"rows-[0-9a-f]{16}\.parquet|duckdb"),
+    # A full harvest, and Kaggle's download. Its `.part` is no such sibling: it is gone on with.
+    Place("", _HARVEST, r"arxiv-oai\.jsonl\.gz"),
+    Place("", f"{_HARVEST}/astro-ph", r"page-[0-9]{5}\.xml\.gz|journal\.jsonl"),
+    Place("", f"{_HARVEST}/general", r"page-[0-9]{5}\.xml\.gz|journal\.jsonl|failed\.txt"),
+    Place("", "snapshots/kaggle", r"(newest|begun)\.json"),
+    Place("", "snapshots/kaggle/*", r"about\.json|\.part\.json"),
 )
 """Where else killed writes leave temporary siblings."""
 
@@ -112,9 +127,14 @@ def _folders(root: Path, pattern: str) -> list[Path]:
             for folder in found
             for entry in _scan(folder)
             if entry.is_dir(follow_symlinks=False)
-            and (part == entry.name or (part == "*" and not entry.name.startswith(".")))
+            and (part == entry.name or _matches(entry.name, part))
         ]
     return found
+
+
+def _matches(name: str, part: str) -> bool:
+    """Tell whether a folder is meant; a hidden one never is."""
+    return not name.startswith(".") and fnmatchcase(name, part)
 
 
 def _scan(folder: Path) -> list[os.DirEntry[str]]:
@@ -134,8 +154,11 @@ def _stem(name: str) -> str | None:
 
     >>> _stem(".2026-06.html.k3v_x0aa"), _stem("2026-06.html")
     ('2026-06.html', None)
+    >>> _stem("tmp_.rows-c3ae.parquet.ffvm7zc8"), _stem(".warehouse.duckdb.k3v_x0aa.wal")
+    ('rows-c3ae.parquet', 'warehouse.duckdb')
     """
-    match = re.fullmatch(rf"\.(.+)\.{_RANDOM}", name)
+    # DuckDB writes beside what it was told to write, and a log beside its database.
+    match = re.fullmatch(rf"(?:tmp_)?\.(.+)\.{_RANDOM}(?:\.wal)?", name)
     return match[1] if match else None
 
 

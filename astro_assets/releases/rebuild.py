@@ -9,9 +9,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from astro_assets.artifacts.manifest import Built, Manifest, Store
+from astro_assets.corpus.near_copies import build_near_copies
 from astro_assets.corpus.streams import PaperShard, build_token_blocks
 from astro_assets.ingest.oai_held import read_window
-from astro_assets.ingest.snapshot import read_batches
 from astro_assets.months import Month
 from astro_assets.progress import Progress
 from astro_assets.releases.origin import Origin, tokenizer_of
@@ -62,13 +62,20 @@ def rebuild(
                 progress=progress,
             ),
         )
+    if origin.near_copies is not None and len(tables) == 2:
+        shards, out = _paper_shards(tables), scratch / "near_copies"
+        release = str(origin.near_copies.release)
+        yield (
+            origin.near_copies,
+            build_near_copies(shards, out, release=release, progress=progress),
+        )
 
 
 def _snapshot_papers(
     store: Store, origin: Origin, raw: Manifest, *, out: Path, progress: Progress
 ) -> Built:
     return build_snapshot_papers(
-        read_batches(store.path_of(raw), progress=progress),
+        store.path_of(raw),
         out,
         general_share=origin.papers.parameters["general_share"],
         salt=origin.papers.parameters["salt"],

@@ -125,7 +125,12 @@ def _verified(store: Store, release: str, *, from_papers: bool, progress: Progre
 def _not_made(origin: Origin, *, from_papers: bool) -> Iterator[str]:
     if from_papers:
         yield "Started from the kept snapshot_papers; the raw snapshot was not read."
-    for name, manifest in (("general_papers", origin.general), ("token_blocks", origin.blocks)):
+    parts = {
+        "general_papers": origin.general,
+        "token_blocks": origin.blocks,
+        "near_copies": origin.near_copies,
+    }
+    for name, manifest in parts.items():
         if manifest is None:
             yield f"The release has no {name}."
 
@@ -133,7 +138,7 @@ def _not_made(origin: Origin, *, from_papers: bool) -> Iterator[str]:
 def _parents(origin: Origin) -> Iterator[Difference]:
     """Yield where one part of a release was made from another state of it than is current."""
     held = {m.asset: m for m in origin.manifests()}
-    for child in (origin.astro, origin.general, origin.blocks):
+    for child in (origin.astro, origin.general, origin.blocks, origin.near_copies):
         for name, content in child.parents.items() if child else ():
             if child and name in held and held[name].fingerprint != content:
                 found = held[name].fingerprint

@@ -82,3 +82,20 @@ def test_only_what_was_selected_runs(chain: tuple[World, Ended]):
     world, _ = chain
     ended = world.run("token_blocks", "release_report")
     assert statuses(ended) == {"token_blocks": "reused", "release_report": "reused"}
+
+
+def test_near_copies_are_left_out_of_the_reports_unless_kept(chain: tuple[World, Ended]):
+    world, _ = chain
+    before = world.store.require("perplexity_report", RELEASE)
+    copies = world.store.require("near_copies", RELEASE)
+    assert before.parents["near_copies"] == copies.fingerprint
+    left = {field: len(ids) for field, ids in copies.facts["near_copies"].items()}
+    assert before.facts["report"]["near_copies_left_out"] == left
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("ASTRO_NEAR_COPIES", "keep")
+        assert statuses(world.run("perplexity_report")) == {"perplexity_report": "made"}
+        kept = world.store.require("perplexity_report", RELEASE)
+    assert kept.facts["report"]["near_copies_left_out"] is None
+    assert "near_copies" not in kept.parents
+    assert statuses(world.run("perplexity_report")) == {"perplexity_report": "reused"}
+    assert world.store.require("perplexity_report", RELEASE) == before

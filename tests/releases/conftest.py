@@ -21,6 +21,7 @@ PARTS = (
     "astro_ph_papers",
     "general_papers",
     "token_blocks",
+    "near_copies",
 )
 
 

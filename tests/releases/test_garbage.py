@@ -20,6 +20,7 @@ from astro_assets.errors import (
 from astro_assets.progress import NO_PROGRESS
 from astro_assets.releases import garbage
 from astro_assets.releases.garbage import Garbage, find_garbage, remove
+from astro_assets.warehouse.contracts import CONTRACTS
 from astro_assets.warehouse.views import publish_views
 from tests.command_line import command
 from tests.e2e.world import World, statuses
@@ -136,6 +137,9 @@ def test_what_killed_writes_left_goes_when_it_is_a_day_old(world: World):
         / "tokens"
         / f".general-2020-01-train-{KEY[:8]}-{KEY[:9]}.k3v_x0aa"
         / "tokens.npy",
+        world.home / "near_copies" / f".general-2020-01-train-{KEY}.n.k3v_x0aa",
+        world.home / "near_copies" / f".pairs-{KEY}.parquet.k3v_x0aa",
+        world.home / "proofs" / ".near_copies.json.k3v_x0aa",
         world.home / "adapters" / f".{KEY}.k3v_x0aa" / "adapter_config.json",
         world.home / "manifests" / "token_blocks" / f".{(KEY * 4)[:40]}.k3v_x0aa",
         world.home / "releases" / AFTER / ".astro_ph_papers.json.k3v_x0aa",
@@ -199,8 +203,9 @@ def test_a_forgotten_release_goes_and_the_other_stays_clean(world: World):
 
     found = collect(world.store, forget=[BEFORE])
     assert not list((world.home / "releases" / BEFORE).glob("*.json"))
-    assert kinds(found)["pointers of forgotten releases"] == 4
+    assert kinds(found)["pointers of forgotten releases"] == 5
     assert kinds(found)["paper shards"] >= 2 and kinds(found)["token streams"] >= 2
+    assert kinds(found)["words of months"] >= 2 and kinds(found)["lists of near copies"] == 1
     # All it shared with the other release is still there, and views read what is.
     assert is_clean(world.store, AFTER) and not garbage_of(world.store).items
     with duckdb.connect(str(world.store.home.warehouse), read_only=True) as connection:
@@ -218,7 +223,7 @@ def views_of(store: Store) -> set[str]:
         found = "select view_name from duckdb_views() where not internal"
         names = {name for (name,) in connection.execute(found).fetchall()}
         for name in names:
-            connection.execute(f'select count(title) from "{name}"').fetchone()
+            connection.execute(f'from "{name}"').fetchall()
     return names
 
 
@@ -227,9 +232,24 @@ def test_views_are_right_after_a_call_that_was_killed_when_the_pointers_were_gon
     for pointer in (world.home / "releases" / BEFORE).glob("*.json"):
         pointer.unlink()
     assert collect(world.store).items
-    tables = ("astro_ph_papers", "general_papers")
-    ends = (AFTER.replace("-", "_"), "latest")
-    assert views_of(world.store) == {f"{table}_{end}" for table in tables for end in ends}
+    views, this = views_of(world.store), AFTER.replace("-", "_")
+    assert {f"astro_ph_papers_{this}", "general_papers_latest", "papers_by_month_latest"} <= views
+    assert {view.removesuffix(f"_{this}").removesuffix("_latest") for view in views} <= {*CONTRACTS}
+
+
+def test_a_cut_shard_of_a_kept_release_stops_nothing(world: World):
+    kept, changed = (
+        {shard["file"] for shard in world.store.require("astro_ph_papers", release).facts["shards"]}
+        for release in (AFTER, BEFORE)
+    )
+    shard = world.home / "papers" / "astro_ph_papers" / min(changed - kept)
+    shard.write_bytes(shard.read_bytes()[:-9])
+    planted = plant(world.home)
+    assert {item.path for item in collect(world.store).items} == planted
+    assert not left_of(planted, world.home)
+    views = views_of(world.store)
+    assert f"papers_by_month_{AFTER.replace('-', '_')}" in views
+    assert f"astro_ph_papers_{BEFORE.replace('-', '_')}" not in views
 
 
 def test_a_full_disk_is_freed_although_no_views_can_be_written(

@@ -26,7 +26,7 @@ from tests.command_line import command
 from tests.e2e.world import World
 from tests.releases.conftest import AFTER, BEFORE
 
-REBUILT = {"snapshot_papers", "astro_ph_papers", "general_papers", "token_blocks"}
+REBUILT = {"snapshot_papers", "astro_ph_papers", "general_papers", "token_blocks", "near_copies"}
 
 
 def verified(store: Store, release: str, *, from_papers: bool = False):
@@ -74,6 +74,15 @@ def test_a_missing_token_stream_is_named(world: World):
     assert (difference.asset, difference.name, difference.found) == ("token_blocks", name, ABSENT)
 
 
+def test_damaged_words_of_a_month_are_named(world: World):
+    copies = world.store.require("near_copies", AFTER)
+    name = sorted(name for name in copies.files if name.startswith("astro-2026-06-train"))[0]
+    flip_a_byte(world.store.path_of(copies) / name)
+    (difference,) = verified(world.store, AFTER).differences
+    told = (difference.asset, difference.month, difference.what, difference.name)
+    assert told == ("near_copies", "2026-06", "kept file", name)
+
+
 def test_another_rebuild_than_the_manifest_lists_is_named(world: World):
     pointer = world.home / "releases" / AFTER / "astro_ph_papers.json"
     document = json.loads(pointer.read_text())
@@ -84,7 +93,12 @@ def test_another_rebuild_than_the_manifest_lists_is_named(world: World):
     assert ("astro_ph_papers", "rebuilt content") in told
     assert ("astro_ph_papers", "rebuilt file") in told
     assert ("token_blocks", "rebuilt content") in told
-    months = [d.month for d in found.differences if d.what == "rebuilt file"]
+    months = [
+        d.month
+        for d in found.differences
+        # the list of near copies is of no month
+        if d.what == "rebuilt file" and not d.name.startswith("pairs-")
+    ]
     assert months and all(months)
 
 

@@ -3,7 +3,7 @@
 ::
 
     plain ────────────────────────────────> one part
-    zip, gzip, zstd ──> a thread inflates ──> 64 MiB of whole lines each, in memory, two in turn
+    zip, gzip, zstd ──> a thread inflates ──> 32 MiB of whole lines each, in memory, two in turn
 
 DuckDB reads JSON from files only, several threads at once, and holds all that comes through a pipe.
 So what is inflated goes into two anonymous files in memory: while one is read the other is filled.
@@ -23,7 +23,7 @@ from typing import NamedTuple
 
 from astro_assets.ingest.lines import MAX_LINE_BYTES, is_plain, line_too_long, open_text
 
-PART_BYTES = 64 << 20
+PART_BYTES = 32 << 20
 _CHUNK_BYTES = 1 << 20
 _N_BUFFERS = 2
 

@@ -5,7 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -149,7 +149,7 @@ def test_what_killed_writes_left_goes_when_it_is_a_day_old(world: World):
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text("x")
     assert not garbage_of(world.store).items
-    tomorrow = NOW + timedelta(days=1, minutes=5)
+    tomorrow = datetime.now(UTC) + timedelta(days=1, minutes=5)  # of the files, not of the import
     found = find_garbage(world.store, NOBODY, now=tomorrow)
     assert kinds(found) == {"left by killed writes": len(left)}
     remove(world.store, found, progress=NO_PROGRESS)

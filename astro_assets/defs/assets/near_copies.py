@@ -35,6 +35,7 @@ def near_copies(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
             store.path_of(table) / entry["file"],
             entry["content"],
             table.files[entry["file"]],
+            release,
         )
         for field, table in tables.items()
         for entry in table.facts["shards"]

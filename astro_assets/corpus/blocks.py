@@ -37,6 +37,11 @@ class TokenBlocks:
         self._open: dict[int, NDArray[np.integer]] = {}
 
     @property
+    def streams(self) -> tuple[Stream, ...]:
+        """The files, in order; empty ones are left out."""
+        return tuple(self._streams)
+
+    @property
     def n_tokens(self) -> int:
         """All tokens, the dropped tail included."""
         return int(self._starts[-1])

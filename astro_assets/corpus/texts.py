@@ -93,10 +93,10 @@ def read_texts(shards: Sequence[Path], *, side: Side) -> pl.DataFrame:
         side: ``train`` or ``test``.
 
     Returns:
-        Columns id, title, primary_category, submission_month, text; only papers that no rule
-        excludes.
+        Columns id, title, categories, primary_category, submission_month, text; only papers that no
+        rule excludes.
     """
-    columns = ["id", "title", "primary_category", "submission_month", "abstract"]
+    columns = ["id", "title", "categories", "primary_category", "submission_month", "abstract"]
     empty = pl.DataFrame(schema={**dict.fromkeys(columns[:-1], pl.String), "text": pl.String})
     frames = [
         pl.read_parquet(shard, columns=[*columns, "side", "excluded_because"])

@@ -2,14 +2,20 @@
 
 ::
 
-    samples ─┬─▶ scoring ──▶ perplexity ──▶ perplexity_report ──▶ report.json, documents.parquet
-             ├─▶ embeddings ──▶ similarity, retrieval ──▶ embedding_report ──▶ report.json
-             ├─▶ completions ──▶ report.json
-             └─▶ scoring ──▶ knowledge ──▶ report.json (questions: the bundled file or one's own)
+    selection ─┬─▶ perplexity, field_scores ──▶ perplexity_report ──▶ report.json, documents.parquet
+               ├─▶ vectors ──▶ embeddings ──▶ similarity, retrieval ──▶ embedding_report
+               ├─▶ generation ──▶ completions ──▶ report.json
+               └─▶ heldout ──▶ the documents a training measures itself on
+    question_files ──▶ knowledge ──▶ report.json (the bundled questions or one's own)
 
     statistics   intervals and tests every report shares
     reports      one way to write a report and to fingerprint its numbers
     figures, pages   what people look at
 
-What does not belong here: deciding anything on the numbers (registry) and loading models (models).
+Measuring (samples, perplexity, field_scores, vectors, generation, knowledge, and what they share)
+needs only what the trainer's image holds, and hands back arrays and plain values. Choosing papers,
+tables, figures and pages (selection, heldout, the builders of reports) need the full installation.
+
+What does not belong here: deciding anything on the numbers (registry), loading models and running
+them for likelihoods (models).
 """

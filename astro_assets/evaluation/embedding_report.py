@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from astro_assets.artifacts import atomic
 from astro_assets.artifacts.manifest import Built
 from astro_assets.errors import DamagedArtifactError, EmptyCorpusError
-from astro_assets.evaluation.embeddings import SPACES, Vectors
+from astro_assets.evaluation.embeddings import SPACES
 from astro_assets.evaluation.reports import built_report, write_report
 from astro_assets.evaluation.retrieval import retrieval_of
 from astro_assets.evaluation.similarity import (
@@ -31,6 +31,7 @@ from astro_assets.evaluation.similarity import (
     tally_pairs,
     unit_rows,
 )
+from astro_assets.evaluation.vectors import Vectors
 from astro_assets.progress import Progress
 
 MODELS = ("base", "tuned")

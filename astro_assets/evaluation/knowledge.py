@@ -23,9 +23,9 @@ from astro_assets.corpus.tokenizer import Tokenizer
 from astro_assets.errors import BadSettingError
 from astro_assets.evaluation.question_files import N_CHOICES, Question, QuestionSet
 from astro_assets.evaluation.reports import built_report, write_report
-from astro_assets.evaluation.scoring import CausalParts, score_sequences
 from astro_assets.evaluation.statistics import chance_of_at_least, paired_share_difference
 from astro_assets.models.handle import ModelHandle
+from astro_assets.models.scoring import CausalParts, score_sequences
 from astro_assets.progress import Progress
 
 MODELS = ("base", "tuned")

@@ -89,6 +89,18 @@ def left_out_sentence(report: Mapping[str, Any]) -> str | None:
     )
 
 
+def general_fields_sentence(report: Mapping[str, Any]) -> str | None:
+    """Return which fields the general side is of; None where the report does not say."""
+    fields = report.get("general_fields")
+    if not fields:
+        return None
+    return (
+        f"General papers are of fields that no recipe replays ({', '.join(fields['measured'])}):"
+        f" {fields['n_measured_papers']:,} of {fields['n_test_papers']:,} general test papers have"
+        " no category outside them."
+    )
+
+
 def difference_sentences(report: Mapping[str, Any]) -> list[str]:
     """Return the paired differences on astro, tuned against base and champion."""
     sentences = []

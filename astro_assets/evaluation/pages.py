@@ -19,6 +19,7 @@ from markupsafe import Markup
 from astro_assets.artifacts import atomic
 from astro_assets.corpus.published import Published
 from astro_assets.evaluation import figures, page_rows
+from astro_assets.evaluation.learning_curve import learning_curve
 from astro_assets.evaluation.page_text import cleaned, number, percent, perplexity
 
 _FILE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}\.html")
@@ -85,6 +86,9 @@ class ReleasePage:
     verdict: PageVerdict | None = None
     corpus: PageCorpus | None = None
     learning_curve: Sequence[Mapping[str, Any]] | None = None
+    """Points of training, as training writes them."""
+    heldout_curve: Sequence[Mapping[str, Any]] = ()
+    """Held-out measurements during training; none in trainings from before they were taken."""
     perplexity: Mapping[str, Any] | None = None
     embeddings: Mapping[str, Any] | None = None
     completions: Mapping[str, Any] | None = None
@@ -149,11 +153,11 @@ def _environment() -> Environment:
         lstrip_blocks=True,
     )
     environment.filters.update(text=cleaned, number=number, percent=percent, perplexity=perplexity)
+    environment.globals["learning_curve"] = _figure(learning_curve)
     environment.globals.update(
         {
             name: _figure(getattr(figures, name))
             for name in (
-                "learning_curve",
                 "perplexity_bars",
                 "similarity_bins",
                 "similarity_histogram",

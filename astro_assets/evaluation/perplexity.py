@@ -12,14 +12,30 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from astro_assets.corpus.blocks import TokenBlocks
-from astro_assets.evaluation.scoring import TOKEN_BUDGET, score_sequences, sum_by_owner
+from astro_assets.models.scoring import TOKEN_BUDGET, score_sequences, sum_by_owner
 from astro_assets.progress import Progress
+
+
+class Blocks(Protocol):
+    """Packed blocks of ids by number, on disk or in memory (corpus)."""
+
+    @property
+    def block_length(self) -> int:
+        """Return tokens per block."""
+        ...
+
+    def __len__(self) -> int:
+        """Return how many whole blocks there are."""
+        ...
+
+    def __getitem__(self, index: int, /) -> NDArray[np.int64]:
+        """Return block ``index``: ids of shape (block_length,)."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -129,7 +145,7 @@ def score_documents(
 
 def score_blocks(
     model: Any,
-    blocks: TokenBlocks,
+    blocks: Blocks,
     *,
     max_tokens: int,
     progress: Progress,

@@ -129,8 +129,17 @@ def base_digest(folder: Path) -> str:
 
 def base_files(folder: Path) -> dict[str, str]:
     """Return name -> sha256 of the files a base is loaded from."""
-    files = [folder / name for name in _MADE_OF if (folder / name).is_file()]
-    return {path.name: fingerprint.of_file(path) for path in [*files, *_weights(folder)]}
+    return {name: fingerprint.of_file(folder / name) for name in base_file_names(folder)}
+
+
+def base_file_names(folder: Path) -> list[str]:
+    """Return which files of a folder are loaded; nothing is read but the index of the weights.
+
+    Raises:
+        BadModelError: a shard is missing that the index names.
+    """
+    rest = [name for name in _MADE_OF if (folder / name).is_file()]
+    return [*rest, *(path.name for path in _weights(folder))]
 
 
 def _fetch(repo: str, revision: str | None, token: str | None) -> Path:

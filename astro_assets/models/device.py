@@ -8,8 +8,13 @@ import torch
 
 
 def choose_device() -> torch.device:
-    """Return the first CUDA device if there is one, else the CPU."""
-    return torch.device("cuda", 0) if torch.cuda.is_available() else torch.device("cpu")
+    """Return this process's CUDA device if there is one, else the CPU.
+
+    torchrun numbers the processes of a machine; each has the device of its number.
+    """
+    if not torch.cuda.is_available():
+        return torch.device("cpu")
+    return torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
 
 
 def choose_dtype(device: torch.device) -> torch.dtype:

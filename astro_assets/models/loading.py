@@ -17,7 +17,7 @@ from transformers import AutoModelForCausalLM
 from astro_assets.errors import BadModelError
 from astro_assets.models.device import choose_device, choose_dtype
 from astro_assets.models.libraries import quiet_libraries
-from astro_assets.models.quantisation import keep_trainable, quantisation_config
+from astro_assets.models.quantisation import dequantise, keep_trainable, quantisation_config
 
 ADAPTER_FILES = ("adapter_config.json", "adapter_model.safetensors")
 
@@ -29,6 +29,9 @@ def load_model(
     quantisation: str | None = None,
     device: torch.device | None = None,
     dtype: torch.dtype | None = None,
+    attention: str | None = None,
+    dequantised: bool = False,
+    storage_dtype: torch.dtype = torch.uint8,
 ) -> Any:
     """Load a base, and an adapter on it if given, in eval mode on ``device``.
 
@@ -38,23 +41,34 @@ def load_model(
         quantisation: None or ``nf4``.
         device: default: the GPU if there is one.
         dtype: default: bfloat16 on a GPU, float32 on the CPU.
+        attention: ``eager``, ``sdpa`` or ``flash_attention_2``; default: what transformers takes.
+        dequantised: Hold the values of the 4-bit weights in ``dtype``: faster, in more memory.
+        storage_dtype: What 4-bit weights are stored as; FSDP wants ``dtype`` here.
 
     Raises:
         BadModelError: the folders hold no model that can be loaded this way.
+        BadSettingError: another quantisation.
     """
     quiet_libraries()
     device = device or choose_device()
     dtype = dtype or choose_dtype(device)
-    model = _load_base(base_folder, quantisation, device, dtype)
+    config = quantisation_config(quantisation, dtype, storage_dtype=storage_dtype)
+    model = _load_base(base_folder, config, attention, device=device, dtype=dtype)
+    if dequantised:
+        dequantise(model, dtype)
     if adapter_folder is not None:
         model = _with_adapter(model, adapter_folder)
     return model.eval()
 
 
 def _load_base(
-    folder: Path, quantisation: str | None, device: torch.device, dtype: torch.dtype
+    folder: Path,
+    config: Any | None,
+    attention: str | None,
+    *,
+    device: torch.device,
+    dtype: torch.dtype,
 ) -> Any:
-    config = quantisation_config(quantisation, dtype)
     try:
         model = AutoModelForCausalLM.from_pretrained(
             folder,
@@ -64,6 +78,7 @@ def _load_base(
             trust_remote_code=False,
             device_map={"": device},
             quantization_config=config,
+            attn_implementation=attention,
         )
     except (OSError, ValueError, KeyError, SafetensorError) as error:
         raise BadModelError(

@@ -1,7 +1,13 @@
 import numpy as np
 import pytest
 
-from astro_assets.corpus.categories import SUBFIELDS, carries, comes_first, pack_categories
+from astro_assets.corpus.categories import (
+    SUBFIELDS,
+    carries,
+    comes_first,
+    has_role,
+    pack_categories,
+)
 
 
 @pytest.mark.parametrize(
@@ -34,3 +40,12 @@ def test_numbers_are_in_files_and_never_move() -> None:
     assert pack_categories(SUBFIELDS[:7]).tolist() == [
         0x101, 0x202, 0x304, 0x408, 0x510, 0x620, 0x740
     ]  # fmt: skip
+
+
+def test_the_role_of_a_general_paper_is_kept_and_does_not_look_like_a_subfield() -> None:
+    packed = pack_categories(["cs.LG", "math.AG gr-qc", "math.PR cs.IT", "gr-qc astro-ph.CO"])
+    assert packed.tolist() == [0x1000, 0x2000, 0, 0x2]
+    assert has_role(packed, "measured").tolist() == [True, False, False, False]
+    assert has_role(packed, "replayed").tolist() == [False, True, False, False]
+    assert not comes_first(packed).any()
+    assert not comes_first(packed, 0).any()

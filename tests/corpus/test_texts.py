@@ -129,6 +129,7 @@ def shard(path: Path, rows: list[tuple[str, str, str, str | None]]) -> Path:
         {
             "id": [r[0] for r in rows],
             "title": ["T"] * len(rows),
+            "categories": ["astro-ph gr-qc"] * len(rows),
             "primary_category": ["astro-ph"] * len(rows),
             "submission_month": ["2020-01"] * len(rows),
             "abstract": [r[1] for r in rows],

@@ -147,6 +147,24 @@ def curve(n_points: int = 300) -> list[dict[str, Any]]:
     ]
 
 
+def heldout_curve(*, n_steps: int = 300, n_epochs: float = 2.0) -> list[dict[str, Any]]:
+    """Eleven measurements from the start to the end, by field and subfield."""
+    lines = []
+    for step in range(0, n_steps + 1, n_steps // 10):
+        astro = 3.9 + 0.5 * 0.98**step
+        nll = {"astro": astro, "general": 4.3, "astro-ph.GA": astro - 0.05, "astro-ph": astro + 0.1}
+        lines.append(
+            {
+                "step": step,
+                "n_tokens": step * 8192,
+                "epoch": n_epochs * step / n_steps,
+                "nll_nats_per_token": nll,
+                "n_tokens_measured": {name: 1000 for name in nll},
+            }
+        )
+    return lines
+
+
 def full_page(**parts: Any) -> ReleasePage:
     """Return a page with every part; ``parts`` replaces some."""
     content: dict[str, Any] = {
@@ -172,6 +190,7 @@ def full_page(**parts: Any) -> ReleasePage:
             statistics=corpus_statistics_of_a_few(), published=published(),
         ),
         "learning_curve": curve(),
+        "heldout_curve": heldout_curve(),
         "perplexity": perplexity_report(),
         "embeddings": embedding_report(),
         "completions": completion_report(),

@@ -58,12 +58,15 @@ def plain_nll(model: Any, ids: list[int], first_scored: int = 1) -> float:
     return -sum(float(log_p[t - 1, ids[t]]) for t in range(first_scored, len(ids)))
 
 
-def papers(n: int, *, word: str = "galaxies") -> pl.DataFrame:
-    """Papers of three sentences, all different, with unlike lengths."""
+def papers(
+    n: int, *, word: str = "galaxies", categories: str = "physics.optics quant-ph"
+) -> pl.DataFrame:
+    """Papers of three sentences, all different, with unlike lengths; of a measured field."""
     return pl.DataFrame(
         {
             "id": [f"{word}-{i:03d}" for i in range(n)],
             "title": [f"On {word} number {i}" for i in range(n)],
+            "categories": [categories] * n,
             "text": [
                 f"We present a survey of {word} of kind {i} at high redshift with the telescope. "
                 + f"The rate is {i}.5 per year. " * (1 + i % 4)

@@ -11,8 +11,9 @@ from transformers import BertConfig, BertModel, PreTrainedTokenizerFast
 
 from astro_assets.corpus.tokenizer import Tokenizer
 from astro_assets.errors import BadModelError, EmptyCorpusError
-from astro_assets.evaluation.embeddings import build_embeddings, embed
-from astro_assets.evaluation.samples import take_papers
+from astro_assets.evaluation.embeddings import build_embeddings
+from astro_assets.evaluation.selection import take_papers
+from astro_assets.evaluation.vectors import embed
 from astro_assets.progress import NO_PROGRESS
 from tests.evaluation.planted import handles, ignorant_model, load, papers
 

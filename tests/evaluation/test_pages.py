@@ -6,6 +6,8 @@ from typing import Any
 import pytest
 
 from astro_assets.evaluation import figures, page_rows
+from astro_assets.evaluation.figure_style import STYLE_NAMES
+from astro_assets.evaluation.learning_curve import learning_curve
 from astro_assets.evaluation.page_text import cleaned, number, percent, perplexity
 from astro_assets.evaluation.pages import (
     IndexEntry,
@@ -22,6 +24,7 @@ from tests.evaluation.page_content import (
     curve,
     embedding_report,
     full_page,
+    heldout_curve,
     knowledge_report,
     perplexity_report,
 )
@@ -217,22 +220,16 @@ def test_a_report_without_a_champion_has_no_champion_on_its_page(tmp_path: Path)
     assert "champion" not in perplexities.replace("champion: packed blocks", "")
 
 
-def test_a_long_learning_curve_is_thinned_and_keeps_its_ends() -> None:
-    svg = figures.learning_curve(curve(20_000))
-    assert len(svg) < 60_000
-    assert len(figures.learning_curve(curve(2))) > 1000
-
-
 def test_figures_take_their_colours_from_the_page() -> None:
     for svg in (
-        figures.learning_curve(curve()),
+        learning_curve(curve(), heldout_curve()),
         figures.perplexity_bars(
             {"astro": {"base": 80.0, "tuned": 60.0}, "general": {"base": 70.0}}
         ),
         figures.papers_per_year({2024: 10, 2025: 12_000}),
     ):
         colours = set(re.findall(r"(?:fill|stroke): ([^;\"]+)", svg))
-        assert colours <= {"none"} | {f"var(--{name})" for name in figures._STYLE_NAMES.values()}
+        assert colours <= {"none"} | {f"var(--{name})" for name in STYLE_NAMES.values()}
 
 
 def test_the_index_lists_newest_first_and_marks_the_champion(tmp_path: Path) -> None:
@@ -272,6 +269,16 @@ def test_numbers_are_written_for_people() -> None:
         "–", "6.50", "123.5", "2,346",
     ]  # fmt: skip
     assert percent(-0.325) == "−32.5\u202f%"
+
+
+def test_the_page_says_which_fields_forgetting_is_measured_on(tmp_path: Path) -> None:
+    fields = {"rules": "1", "measured": ["cs", "physics"], "replayed": ["math"],
+              "n_test_papers": 9_892, "n_measured_papers": 4_252}  # fmt: skip
+    report = perplexity_report() | {"general_fields": fields}
+    text = render_release_page(full_page(perplexity=report), tmp_path / "p.html").read_text()
+    assert "no recipe replays (cs, physics): 4,252 of 9,892 general test papers" in text
+    before = render_release_page(full_page(), tmp_path / "q.html").read_text()
+    assert "no recipe replays" not in before
 
 
 def test_the_page_says_how_many_near_copies_were_left_out(tmp_path: Path) -> None:

@@ -152,6 +152,17 @@ def test_no_general_paper_is_a_named_error_that_leaves_the_old_report(built, bui
     assert fingerprint.of_folder(built.path) == before
 
 
+def test_general_is_measured_on_fields_that_nobody_replays(built, build, models, tmp_path):
+    replayed = papers(7, word="primes", categories="math.NT hep-th")
+    more = {**TEXTS, "general": pl.concat([replayed, TEXTS["general"]])}
+    made = build(models, tmp_path / "report", texts=more)
+    told = made.facts["report"].pop("general_fields")
+    assert (told["n_test_papers"], told["n_measured_papers"]) == (12, 5)
+    before = {k: v for k, v in built.facts["report"].items() if k != "general_fields"}
+    assert made.facts["report"] == before
+    assert made.counts == built.counts
+
+
 def test_near_copies_are_left_out_and_counted(built, build, models, tmp_path):
     assert built.facts["report"]["near_copies_left_out"] is None
     copies = {"astro": TEXTS["astro"]["id"].to_list()[:3], "general": ["of another table"]}

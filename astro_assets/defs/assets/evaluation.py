@@ -21,11 +21,16 @@ def handles(workspace: Workspace, release: str) -> dict[str, Any]:
 
     store, base = workspace.store, base_of_release(workspace, release)
     tuned = store.require("lora_checkpoint", release)
-    folder, quantisation = store.path_of(base), tuned.parameters["recipe"]["quantisation"]
+    folder, recipe = store.path_of(base), tuned.parameters["recipe"]
     return {
-        "base": ModelHandle("base", folder, None, base.fingerprint, quantisation),
-        "tuned": ModelHandle(
-            "tuned", folder, store.path_of(tuned), tuned.fingerprint, quantisation
+        "base": ModelHandle("base", folder, None, base.fingerprint, recipe["quantisation"]),
+        "tuned": ModelHandle.trained(
+            "tuned",
+            store.path_of(tuned),
+            folder,
+            method=recipe["method"],
+            digest=tuned.fingerprint,
+            quantisation=recipe["quantisation"],
         ),
     }
 
@@ -77,8 +82,10 @@ def perplexity_report(context: dg.AssetExecutionContext) -> dg.MaterializeResult
 
     Per document (fresh [BOS], text tokens only) and over packed blocks as the paper has it; all
     token-weighted. A champion that is this very adapter is compared with its predecessor. Test
-    papers with a near copy on the train side are left out per document (ASTRO_NEAR_COPIES).
+    papers with a near copy on the train side are left out per document (ASTRO_NEAR_COPIES). General
+    papers are of fields that no recipe replays.
     """
+    from astro_assets.corpus.documents import measured_blocks
     from astro_assets.corpus.streams import open_blocks
     from astro_assets.evaluation.perplexity_report import build_perplexity_report
     from astro_assets.registry.champion import opponent_of
@@ -118,8 +125,10 @@ def perplexity_report(context: dg.AssetExecutionContext) -> dg.MaterializeResult
                 "general": test_texts(workspace, general),
             },
             blocks={
-                field: open_blocks(tokens.facts, store.path_of(tokens), field=field, side="test")
-                for field in ("astro", "general")
+                "astro": open_blocks(
+                    tokens.facts, store.path_of(tokens), field="astro", side="test"
+                ),
+                "general": measured_blocks(tokens.facts, store.path_of(tokens)),
             },
             max_tokens=settings.max_eval_tokens,
             out=workspace.home.evaluations / f"perplexity-{key}",
@@ -202,7 +211,8 @@ def embedding_report(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
 )
 def completion_report(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
     """First sentences of fixed test abstracts, continued by base and tuned (paper's figure 2)."""
-    from astro_assets.evaluation.completions import Sampling, build_completion_report
+    from astro_assets.evaluation.completions import build_completion_report
+    from astro_assets.evaluation.generation import Sampling
 
     workspace, release = workspace_of(context), context.partition_key
     store, settings = workspace.store, workspace.settings

@@ -1,7 +1,7 @@
 """Log-likelihoods: how probable a model finds given tokens, in nats, exact in float32.
 
-The one place of evaluation that runs a forward pass for likelihoods. Which tokens stand in a
-sequence and which of them count is the caller's business (perplexity, knowledge).
+The one place that runs a forward pass for likelihoods, for training's held-out measurements and for
+evaluation alike. Which tokens stand in a sequence and which of them count is the caller's business.
 """
 
 from __future__ import annotations
@@ -16,7 +16,6 @@ from numpy.typing import NDArray
 from torch.nn.functional import cross_entropy
 
 from astro_assets.errors import BadModelError
-from astro_assets.evaluation.samples import token_budget_batches
 
 TOKEN_BUDGET = 8_192
 """Tokens per batch, padding included."""
@@ -106,6 +105,24 @@ def score_sequences(
             do="Look at its learning curve: weights that have become NaN or infinite do this.",
         )
     return nll_nats
+
+
+def token_budget_batches(lengths: Sequence[int], token_budget: int) -> list[list[int]]:
+    """Group sequences of like length so that a padded batch holds at most ``token_budget`` tokens.
+
+    A sequence longer than the budget is a batch of its own. The longest come first: if memory is
+    short, that shows at once.
+
+    >>> token_budget_batches([3, 9, 2, 8], 10)
+    [[1], [3], [0, 2]]
+    """
+    batches: list[list[int]] = []
+    for index in sorted(range(len(lengths)), key=lambda i: (-lengths[i], i)):
+        if batches and (len(batches[-1]) + 1) * lengths[batches[-1][0]] <= token_budget:
+            batches[-1].append(index)
+        else:
+            batches.append([index])
+    return batches
 
 
 def _batch_nll(

@@ -3,11 +3,12 @@ import pytest
 
 from astro_assets.corpus.tokenizer import Tokenizer
 from astro_assets.errors import EmptyCorpusError
-from astro_assets.evaluation.samples import (
+from astro_assets.evaluation.selection import (
     leave_out,
+    measured_papers,
+    take_held_out,
     take_papers,
     take_tokens,
-    token_budget_batches,
 )
 from tests.evaluation.planted import papers
 
@@ -53,15 +54,6 @@ def test_a_token_sample_holds_as_many_papers_as_fit(tiny_base):
         assert taken.ids == everything.ids[:n_expected]
 
 
-def test_batches_hold_every_sequence_once_and_keep_the_budget():
-    lengths = [7, 1, 30, 4, 4, 9, 2, 12]
-    batches = token_budget_batches(lengths, 16)
-    assert sorted(index for batch in batches for index in batch) == list(range(8))
-    for batch in batches:
-        longest = max(lengths[i] for i in batch)
-        assert longest * len(batch) <= 16 or len(batch) == 1
-
-
 def test_papers_are_left_out_by_id_and_counted():
     all_in = papers(5)
     left, n = leave_out(all_in, {"galaxies-001", "galaxies-003", "of another table"})
@@ -69,3 +61,35 @@ def test_papers_are_left_out_by_id_and_counted():
     assert leave_out(all_in, ())[1] == 0
     kept, none = leave_out(all_in, None)
     assert kept is all_in and none is None
+
+
+def test_general_papers_of_replayed_or_mixed_fields_are_not_measured(tiny_base):
+    general = pl.concat(
+        [
+            papers(3, word="lasers"),
+            papers(4, word="groups", categories="math.GR"),
+            papers(5, word="codes", categories="cs.IT math.IT"),
+            papers(2, word="cells", categories="q-bio.NC"),
+        ]
+    )
+    assert set(measured_papers(general)["id"]) == set(papers(3, word="lasers")["id"]) | set(
+        papers(2, word="cells")["id"]
+    )
+    chosen = take_held_out(
+        {"astro": papers(6), "general": general},
+        Tokenizer.load(tiny_base),
+        max_tokens=10**6,
+        near_copies={"astro": ["galaxies-001"], "general": ["lasers-000", "groups-000"]},
+    )
+    assert sorted(chosen.samples["general"].ids) == [
+        "cells-000", "cells-001", "lasers-001", "lasers-002",
+    ]  # fmt: skip
+    assert chosen.near_copies_left_out == {"astro": 1, "general": 1}
+    assert (chosen.general["n_test_papers"], chosen.general["n_measured_papers"]) == (14, 5)
+    assert "math" in chosen.general["replayed"]
+
+
+def test_no_paper_of_a_measured_field_is_a_named_error(tiny_base):
+    texts = {"astro": papers(2), "general": papers(3, categories="math.NT")}
+    with pytest.raises(EmptyCorpusError, match="no general test papers"):
+        take_held_out(texts, Tokenizer.load(tiny_base), max_tokens=100, near_copies=None)

@@ -4,8 +4,8 @@ import torch
 from transformers import Gemma2Config, Gemma2ForCausalLM
 
 from astro_assets.errors import BadModelError
-from astro_assets.evaluation import scoring
-from astro_assets.evaluation.scoring import score_sequences
+from astro_assets.models import scoring
+from astro_assets.models.scoring import score_sequences, token_budget_batches
 from tests.evaluation.planted import ignorant_model, load, plain_nll, with_adapter
 
 
@@ -94,3 +94,12 @@ def test_a_model_that_caps_its_logits_is_refused():
     )
     with pytest.raises(BadModelError, match="changes its logits"):
         score_sequences(Gemma2ForCausalLM(config).eval(), [[3, 4, 5]], [1])
+
+
+def test_batches_hold_every_sequence_once_and_keep_the_budget():
+    lengths = [7, 1, 30, 4, 4, 9, 2, 12]
+    batches = token_budget_batches(lengths, 16)
+    assert sorted(index for batch in batches for index in batch) == list(range(8))
+    for batch in batches:
+        longest = max(lengths[i] for i in batch)
+        assert longest * len(batch) <= 16 or len(batch) == 1

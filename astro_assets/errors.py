@@ -73,5 +73,9 @@ class TrainingError(AstroError):
     """Training ended without a usable adapter."""
 
 
+class TrainingStoppedError(TrainingError):
+    """Training was stopped on request and can go on where it stood."""
+
+
 class RegistryError(AstroError):
     """The MLflow registry does not hold what was asked of it, or cannot be reached."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -63,3 +64,10 @@ def new_folder(folder: Path) -> Iterator[Path]:
     except BaseException:
         shutil.rmtree(temporary, ignore_errors=True)
         raise
+
+
+def remove_folder(folder: Path) -> None:
+    """Remove a folder that is seen whole or not at all; a killed removal leaves a hidden rest."""
+    aside = folder.with_name(f".{folder.name[:40]}.{secrets.token_hex(4)}")
+    folder.rename(aside)
+    shutil.rmtree(aside)

@@ -74,6 +74,11 @@ class Home:
         return self.root / "adapters"
 
     @property
+    def trainings(self) -> Path:
+        """Trainings under way, one work folder per key; gone once their result is kept."""
+        return self.root / "trainings"
+
+    @property
     def evaluations(self) -> Path:
         """Numbers, vectors and figures of the reports, one folder per key."""
         return self.root / "evaluations"

@@ -1,7 +1,8 @@
-"""One pass of Hugging Face's Trainer over planned blocks, for adapters and for the scratch base.
+"""One pass of Hugging Face's Trainer over planned blocks: adapters, models, the scratch base.
 
-The loop, accumulation, clipping and schedule are the Trainer's. What is trained, and where the
-result is written, belongs to ``trainer`` and ``scratch``.
+The loop, accumulation, clipping, schedule and resuming are the Trainer's; one process or several
+are the same code. What is trained, and where the result is written, belongs to ``trainer`` and
+``scratch``.
 """
 
 from __future__ import annotations
@@ -10,18 +11,60 @@ import math
 import resource
 import tempfile
 import time
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from astro_assets.errors import EmptyCorpusError
+from astro_assets.errors import EmptyCorpusError, TrainingStoppedError
 from astro_assets.models.libraries import quiet_libraries
-from astro_assets.progress import Progress
-from astro_assets.training.callbacks import CurvePoint, CurveRecorder, OnMetrics, steps_per_point
+from astro_assets.progress import Progress, Task
+from astro_assets.training import distributed
+from astro_assets.training.arguments import trainer_arguments
+from astro_assets.training.best import BestWeights
+from astro_assets.training.callbacks import CurvePoint, CurveRecorder, OnMetrics
+from astro_assets.training.checkpoints import CURVES, Checkpoints, Sealed, read_lines
 from astro_assets.training.dataset import Blocks, PlannedBlocks
+from astro_assets.training.heldout import Heldout, Measurement
+from astro_assets.training.measuring import Cadence, HeldoutRecorder, OnHeldout
 from astro_assets.training.optimisation import Optimisation
+from astro_assets.training.saving import Saver
+from astro_assets.training.stopping import StopRequest
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """What stands around a pass: where it is kept, what it is measured on, who may stop it."""
+
+    checkpoints: Checkpoints | None = None
+    """None: nothing is kept, and a pass that is stopped is lost."""
+    checkpoint_seconds: float = 600.0
+    heldout: Heldout | None = None
+    n_spread: int = 8
+    """Held-out measurements spread over the pass."""
+    patience: int | None = None
+    """Measurements without a better one after which the pass ends; None: it never ends early."""
+    stop: StopRequest = field(default_factory=StopRequest)
+    on_metrics: OnMetrics | None = None
+    """Called with every point of the learning curve."""
+    on_heldout: OnHeldout | None = None
+    """Called with every held-out measurement."""
+    sharding: str | None = None
+    """None or ``fsdp``."""
+    recompute: bool = False
+    """Whether activations are computed again in the backward pass, to save memory."""
+    clock: Callable[[], float] = time.monotonic
+
+    def is_on_gpu(self, model: Any) -> bool:
+        """Tell where the pass computes; a model to be sharded over GPUs still lies in RAM."""
+        return bool(model.device.type == "cuda") or self.sharding is not None
+
+    def live(self, name: str) -> Path | None:
+        """Return where a curve is appended to while the pass runs, if anywhere."""
+        return self.checkpoints.work / name if self.checkpoints else None
 
 
 @dataclass(frozen=True)
@@ -29,11 +72,16 @@ class Trained:
     """What a pass over the blocks gave, besides the moved weights."""
 
     curve: tuple[CurvePoint, ...]
+    heldout: tuple[Measurement, ...]
     n_tokens: int
     """Tokens seen, repeats counted."""
+    n_epochs: float
+    """Passes over the blocks; those replayed are not counted."""
     seconds: float
+    """Over all sessions, where the pass was stopped and went on."""
     peak_memory_bytes: int
     """Of the GPU if one was used, else of this process."""
+    ended_early: bool
 
     @property
     def first_perplexity(self) -> float:
@@ -52,8 +100,12 @@ class Trained:
         return {
             "first_training_perplexity": self.first_perplexity,
             "last_training_perplexity": self.last_perplexity,
+            "heldout_first": dict(self.heldout[0].nll_nats_per_token) if self.heldout else None,
+            "heldout_last": dict(self.heldout[-1].nll_nats_per_token) if self.heldout else None,
             "n_steps": self.curve[-1].step,
             "n_tokens_seen": self.n_tokens,
+            "n_epochs": round(self.n_epochs, 4),
+            "ended_early": self.ended_early,
             "seconds": round(self.seconds, 3),
             "tokens_per_second": round(self.n_tokens / self.seconds, 1),
             "peak_memory_bytes": self.peak_memory_bytes,
@@ -74,10 +126,13 @@ def fit(
     *,
     name: str,
     progress: Progress,
-    on_metrics: OnMetrics | None = None,
     replay: Blocks | None = None,
+    around: Surroundings | None = None,
 ) -> Trained:
-    """Train ``model``'s trainable weights on ``blocks`` where the model lies; leave no files.
+    """Train ``model``'s trainable weights on ``blocks`` where the model lies.
+
+    A pass with checkpoints goes on from the newest one; on the CPU it ends with the same weights,
+    bit for bit, as one that was never stopped.
 
     Args:
         model: A causal language model, in fp32 where weights are trainable.
@@ -85,107 +140,179 @@ def fit(
         optimisation: Steps, batch, rates.
         name: What the progress display calls it.
         progress: Told of every step's tokens.
-        on_metrics: Called with every point of the learning curve.
         replay: Blocks of which ``optimisation.replay_fraction`` of every batch is taken.
+        around: Where it is kept, what it is measured on, who may stop it.
 
     Raises:
         EmptyCorpusError: there is no block.
-        TrainingError: the loss is no longer a finite number.
+        TrainingError: the loss is no longer a finite number, or diverges.
+        TrainingStoppedError: it was asked to stop; what is done is kept if there are checkpoints.
     """
     if len(blocks) == 0:
-        raise EmptyCorpusError(
-            "There is no block to train on.", expected="at least one block of training tokens."
-        )
+        raise EmptyCorpusError("There is no block to train on.", expected="at least one block.")
     quiet_libraries()
-    n_examples = optimisation.n_steps * optimisation.batch
+    around = around or Surroundings()
     planned = PlannedBlocks(
         blocks,
-        n_examples=n_examples,
+        n_examples=optimisation.n_steps * optimisation.batch,
         seed=optimisation.seed,
         replay=replay,
         replay_fraction=optimisation.replay_fraction,
     )
-    tokens_per_step = optimisation.batch * len(blocks[0])
-    n_tokens = optimisation.n_steps * tokens_per_step
-    began = time.monotonic()
-    with (
-        progress.task(name, total=n_tokens, unit="tokens") as task,
-        tempfile.TemporaryDirectory() as scratch_folder,
-    ):
-        recorder = CurveRecorder(
-            task,
-            n_steps=optimisation.n_steps,
-            tokens_per_step=tokens_per_step,
-            on_metrics=on_metrics,
-        )
-        _run_trainer(model, planned, optimisation, recorder, Path(scratch_folder))
-    return Trained(
-        curve=tuple(recorder.points),
-        n_tokens=n_tokens,
-        seconds=time.monotonic() - began,
-        peak_memory_bytes=_peak_memory_bytes(model.device),
+    steps = _Steps(
+        n_tokens=optimisation.batch * len(blocks[0]),
+        per_epoch=len(blocks) / (1 - optimisation.replay_fraction) / optimisation.batch,
     )
+    with (
+        progress.task(name, total=optimisation.n_steps * steps.n_tokens, unit="tokens") as task,
+        _folder_of(around.checkpoints) as folder,
+    ):
+        sealed = _resumed(around.checkpoints)
+        watched = _watch(model, task, sealed, optimisation, around, steps)
+        _run_trainer(model, planned, optimisation, watched, around, folder, sealed)
+    if watched.saver.stopped:
+        raise _stopped(watched, around)
+    if around.patience is not None:
+        watched.best.put_back(model)
+    return _trained(watched, steps, is_on_gpu=around.is_on_gpu(model))
+
+
+@dataclass(frozen=True)
+class _Steps:
+    """What one optimiser step is made of."""
+
+    n_tokens: int
+    per_epoch: float
+    """Steps in one pass over the blocks; not whole where a batch straddles two."""
+
+
+@dataclass(frozen=True)
+class _Watched:
+    """The callbacks of one pass."""
+
+    recorder: CurveRecorder
+    saver: Saver
+    measurer: HeldoutRecorder | None
+    best: BestWeights
+
+    def all(self) -> list[Any]:
+        """Return them in the order they act at a step's end: measure, log, then save."""
+        measurers = [self.measurer] if self.measurer else []
+        return [self.recorder, *measurers, self.saver]
+
+
+@contextmanager
+def _folder_of(checkpoints: Checkpoints | None) -> Iterator[Path]:
+    """Yield where the Trainer writes: the checkpoints' folder, or one that is gone afterwards."""
+    if checkpoints is not None:
+        yield checkpoints.folder
+        return
+    with tempfile.TemporaryDirectory() as temporary:
+        yield Path(temporary)
+
+
+def _resumed(checkpoints: Checkpoints | None) -> Sealed | None:
+    """Return the checkpoint to go on from; the curves stand where it stood, for all processes."""
+    if checkpoints is None:
+        return None
+    sealed = checkpoints.newest()
+    if distributed.is_first():
+        checkpoints.folder.mkdir(parents=True, exist_ok=True)
+        checkpoints.restore_curves(sealed)
+    return sealed
+
+
+def _watch(
+    model: Any,
+    task: Task,
+    sealed: Sealed | None,
+    optimisation: Optimisation,
+    around: Surroundings,
+    steps: _Steps,
+) -> _Watched:
+    is_on_gpu = around.is_on_gpu(model)
+    earlier = {name: read_lines(sealed.folder / name) if sealed else [] for name in CURVES}
+    recorder = CurveRecorder(
+        task,
+        n_steps=optimisation.n_steps,
+        tokens_per_step=steps.n_tokens,
+        on_metrics=around.on_metrics,
+        earlier=earlier["curve.jsonl"],
+        live=around.live("curve.jsonl"),
+        memory_bytes=lambda: _peak_memory_bytes(is_on_gpu),
+        clock=around.clock,
+    )
+    best = BestWeights(around.live("best.safetensors"))
+    measurer = None
+    if around.heldout is not None:
+        measurer = HeldoutRecorder(
+            around.heldout,
+            Cadence(optimisation.n_steps, steps.per_epoch, around.n_spread, steps.n_tokens),
+            patience=around.patience,
+            sharded=around.sharding is not None,
+            earlier=earlier["heldout.jsonl"],
+            live=around.live("heldout.jsonl"),
+            on_heldout=around.on_heldout,
+            on_best=best.keep,
+        )
+    saver = Saver(
+        around.checkpoints,
+        around.stop,
+        every_seconds=around.checkpoint_seconds,
+        seconds_before=sealed.seconds if sealed else 0.0,
+        is_astray=lambda: recorder.is_astray,
+        clock=around.clock,
+    )
+    return _Watched(recorder, saver, measurer, best)
 
 
 def _run_trainer(
     model: Any,
     planned: PlannedBlocks,
     optimisation: Optimisation,
-    recorder: CurveRecorder,
+    watched: _Watched,
+    around: Surroundings,
     folder: Path,
+    sealed: Sealed | None,
 ) -> None:
     from transformers import PrinterCallback, Trainer, default_data_collator
 
-    arguments = _arguments(optimisation, model.device, folder)
     trainer = Trainer(
         model=model,
-        args=arguments,
+        args=trainer_arguments(optimisation, model, folder, around),
         train_dataset=planned,
         data_collator=default_data_collator,
-        callbacks=[recorder],
+        callbacks=watched.all(),
     )
     trainer.remove_callback(PrinterCallback)
-    trainer.train()
+    trainer.train(resume_from_checkpoint=str(sealed.folder) if sealed else None)
 
 
-def _arguments(optimisation: Optimisation, device: torch.device, folder: Path) -> Any:
-    """Return the Trainer's arguments; the paper's schedule in this library's words."""
-    from transformers import TrainingArguments
-
-    arguments = TrainingArguments(
-        output_dir=str(folder),
-        use_cpu=device.type == "cpu",
-        max_steps=optimisation.n_steps,
-        per_device_train_batch_size=optimisation.micro_batch,
-        gradient_accumulation_steps=optimisation.batch // optimisation.micro_batch,
-        train_sampling_strategy="sequential",  # the plan is the order
-        learning_rate=optimisation.learning_rate,
-        lr_scheduler_type="cosine_with_min_lr",
-        lr_scheduler_kwargs={"min_lr_rate": optimisation.min_lr_ratio},
-        warmup_steps=optimisation.n_warmup_steps,
-        adam_beta1=optimisation.betas[0],
-        adam_beta2=optimisation.betas[1],
-        adam_epsilon=optimisation.eps,
-        weight_decay=optimisation.weight_decay,
-        max_grad_norm=optimisation.clip,
-        bf16=optimisation.precision == "bf16",
-        seed=optimisation.seed,
-        logging_steps=steps_per_point(optimisation.n_steps),
-        logging_nan_inf_filter=False,  # a lost loss must be seen
-        save_strategy="no",
-        report_to=[],
-        disable_tqdm=True,
-        dataloader_pin_memory=device.type != "cpu",
-        remove_unused_columns=False,
+def _stopped(watched: _Watched, around: Surroundings) -> TrainingStoppedError:
+    step = watched.recorder.points[-1].step
+    kept = "its checkpoint is kept" if around.checkpoints else "nothing of it is kept"
+    return TrainingStoppedError(
+        f"The training was stopped {around.stop.why or 'by another of its processes'} after step "
+        f"{step:,}; {kept}.",
+        do="Materialise again: it goes on from there." if around.checkpoints else "Train again.",
     )
-    # One process, one GPU: without this the Trainer wraps the model in DataParallel where it sees
-    # several, which a 4-bit base does not survive.
-    if arguments.n_gpu > 1:
-        arguments._n_gpu = 1
-    return arguments
 
 
-def _peak_memory_bytes(device: torch.device) -> int:
-    if device.type == "cuda":
-        return int(torch.cuda.max_memory_allocated(device))
+def _trained(watched: _Watched, steps: _Steps, *, is_on_gpu: bool) -> Trained:
+    n_steps = watched.recorder.points[-1].step
+    measurer = watched.measurer
+    return Trained(
+        curve=tuple(watched.recorder.points),
+        heldout=tuple(measurer.measurements) if measurer else (),
+        n_tokens=n_steps * steps.n_tokens,
+        n_epochs=n_steps / steps.per_epoch,
+        seconds=watched.saver.seconds,
+        peak_memory_bytes=_peak_memory_bytes(is_on_gpu),
+        ended_early=measurer.ended_early if measurer else False,
+    )
+
+
+def _peak_memory_bytes(is_on_gpu: bool) -> int:
+    if is_on_gpu:
+        return int(torch.cuda.max_memory_allocated())
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024

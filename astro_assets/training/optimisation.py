@@ -10,7 +10,8 @@ import math
 from dataclasses import dataclass
 from typing import Literal
 
-Precision = Literal["fp32", "bf16"]
+Precision = Literal["fp32", "bf16", "auto"]
+"""``auto`` until a plan has decided: only ``runtime.Plan`` knows the machine."""
 
 
 @dataclass(frozen=True)

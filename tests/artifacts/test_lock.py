@@ -1,3 +1,4 @@
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -5,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from astro_assets.artifacts import lock
-from astro_assets.errors import HomeTakenError
+from astro_assets.errors import HomeTakenError, TrainingError
 
 HOLDER = """
 import sys
@@ -51,3 +52,25 @@ def test_one_process_may_take_it_twice(tmp_path: Path):
     path = tmp_path / ".lock"
     with lock.exclusive(path, holder="command"), lock.exclusive(path, holder="its run"):
         assert "command" in path.read_text()
+
+
+def test_who_holds_a_lock_is_told_without_taking_it(held):
+    path, process = held
+    found = lock.holder_of(path)
+    assert found is not None and (found.told, found.pid) == ("the other run", process.pid)
+    process.kill()
+    process.wait()
+    assert lock.holder_of(path) is None
+    assert lock.holder_of(path.with_name("never")) is None
+    with lock.exclusive(path, holder="ours"):
+        assert str(lock.holder_of(path)) == f"ours (process {os.getpid()})"
+
+
+def test_a_lock_on_a_training_is_refused_in_words_of_its_own(held):
+    path, process = held
+    with (
+        pytest.raises(TrainingError, match="is being trained in by the other run") as caught,
+        lock.exclusive(path, holder="ours", guarded=lock.TRAINING),
+    ):
+        pass
+    assert f"process {process.pid}" in caught.value.found and "SIGTERM" in caught.value.do

@@ -1,6 +1,8 @@
 """Small recipes, bases and blocks for the tests of training."""
 
 import dataclasses
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -8,8 +10,11 @@ import numpy as np
 
 from astro_assets.corpus.blocks import Stream, TokenBlocks
 from astro_assets.models.base import BaseModel, describe_base
+from astro_assets.progress import Task
+from astro_assets.training.heldout import Heldout
 from astro_assets.training.optimisation import Optimisation
 from astro_assets.training.recipe import Recipe
+from astro_assets.training.stopping import StopRequest
 
 RECIPE = Recipe(
     name="test",
@@ -63,3 +68,32 @@ def some_blocks(
     ids = some_ids(n_blocks, block_length=block_length, seed=seed).astype(np.uint16)
     np.save(path, ids.ravel())
     return TokenBlocks([Stream(path, n_blocks * block_length)], block_length=block_length)
+
+
+def some_heldout(n_documents: int = 6, *, seed: int = 5) -> Heldout:
+    """Documents of 10 to 30 tokens, astro and general by turns, two subfields."""
+    generator = np.random.default_rng(seed)
+    return Heldout(
+        documents=tuple(
+            np.concatenate([[1], generator.integers(3, 300, size=generator.integers(9, 30))])
+            for _ in range(n_documents)
+        ),
+        field=tuple("general" if i % 2 else "astro" for i in range(n_documents)),
+        subfield=tuple(("astro-ph.GA", "", "astro-ph.CO", "")[i % 4] for i in range(n_documents)),
+    )
+
+
+class StopAfter:
+    """A progress that asks for a stop once it was told of so many steps."""
+
+    def __init__(self, stop: StopRequest, n_steps: int) -> None:
+        self._stop, self._left = stop, n_steps
+
+    @contextmanager
+    def task(self, name: str, *, total: float | None = None, unit: str = "") -> Iterator[Task]:
+        yield self
+
+    def advance(self, n: float, **figures: float | str) -> None:
+        self._left -= 1
+        if self._left == 0:
+            self._stop.ask("by a test")

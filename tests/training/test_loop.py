@@ -8,7 +8,7 @@ import torch
 from astro_assets.errors import EmptyCorpusError, TrainingError
 from astro_assets.models.loading import load_model
 from astro_assets.progress import NO_PROGRESS, LineProgress
-from astro_assets.training.loop import fit
+from astro_assets.training.loop import Surroundings, fit
 from astro_assets.training.optimisation import Optimisation
 from tests.training.builders import an_optimisation, some_ids
 
@@ -69,7 +69,7 @@ def test_tokens_are_counted_and_told(tiny_base: Path) -> None:
         some_ids(6),
         an_optimisation(n_steps=3),
         progress=LineProgress(lines.append),
-        on_metrics=lambda step, values: figures.append((step, values)),
+        around=Surroundings(on_metrics=lambda step, values: figures.append((step, values))),
     )
     n_tokens = 3 * 4 * 32
     assert trained.n_tokens == trained.curve[-1].n_tokens == n_tokens
@@ -80,6 +80,7 @@ def test_tokens_are_counted_and_told(tiny_base: Path) -> None:
         "nll_nats_per_token",
         "smoothed_nll_nats_per_token",
         "learning_rate",
+        "gradient_norm",
     }
     assert trained.peak_memory_bytes > 1e6
 
@@ -96,8 +97,16 @@ def test_a_lost_loss_is_an_error(tiny_base: Path) -> None:
     model = load_model(tiny_base, device=CPU)
     with torch.no_grad():
         model.get_input_embeddings().weight.fill_(math.nan)
-    with pytest.raises(TrainingError, match="became nan at step 1"):
+    with pytest.raises(TrainingError, match="loss became nan at step 1"):
         fit(model, some_ids(4), an_optimisation(), name="test", progress=NO_PROGRESS)
+
+
+def test_a_diverging_loss_is_an_error(tiny_base: Path) -> None:
+    """It is finite all the time; a rate of 3 throws the weights away after the warm-up."""
+    optimisation = an_optimisation(n_steps=60, learning_rate=3.0)
+    with pytest.raises(TrainingError, match=r"diverges: .* above the best it has been") as told:
+        train(tiny_base, some_ids(4), optimisation)
+    assert "learning_rate" in told.value.do
 
 
 def test_no_blocks(tiny_base: Path) -> None:

@@ -5,7 +5,7 @@ import pytest
 import yaml
 
 from astro_assets.errors import BadSettingError, UnknownNameError
-from astro_assets.training.recipe import Recipe, load_recipe, parse_recipe, recipe_names
+from astro_assets.training.recipe import Recipe, load_recipe, parse_recipe
 from tests.training.builders import a_recipe
 
 MINIMAL = {
@@ -24,47 +24,7 @@ def parse(**changes: object) -> Recipe:
     return parse_recipe(yaml.safe_dump({**MINIMAL, **changes}), where="here")
 
 
-def test_the_pair_is_bundled() -> None:
-    assert {"paper", "smoke"} <= set(recipe_names())
-
-
-@pytest.mark.parametrize("name", recipe_names())
-def test_every_bundled_recipe_loads(name: str) -> None:
-    recipe = load_recipe(name)
-    assert recipe.name == name
-    assert recipe.optimisation(n_blocks=100, block_length=512).n_steps >= 1
-    assert parse_recipe(yaml.safe_dump(recipe.as_dict()), where="again") == recipe
-
-
-def test_the_papers_numbers() -> None:
-    """arXiv:2309.06126, section 2.2; what the paper leaves open is not asserted here."""
-    paper = load_recipe("paper")
-    assert (paper.alpha, paper.dropout) == (32, 0.05)
-    assert (paper.learning_rate, paper.min_lr_ratio, paper.warmup_share) == (3e-4, 0.1, 0.1)
-    assert (paper.betas, paper.eps, paper.weight_decay, paper.clip) == ((0.9, 0.95), 1e-5, 0.1, 1.0)
-    assert (paper.batch, paper.block_length) == (32, 512)
-    assert paper.replay_fraction == 0
-    assert (paper.method, paper.quantisation) == ("qlora", "nf4")
-    # 77 M training tokens, nearly three epochs, about 230 M tokens, about 14,000 steps.
-    plan = paper.optimisation(n_blocks=77_000_000 // 512, block_length=512)
-    assert plan.n_steps == 230_000_000 // 512 // 32 == 14_038
-
-
-def test_smoke_keeps_the_papers_rules_but_the_rate() -> None:
-    paper, smoke = load_recipe("paper"), load_recipe("smoke")
-    for field in (
-        "alpha",
-        "dropout",
-        "min_lr_ratio",
-        "warmup_share",
-        "betas",
-        "eps",
-        "weight_decay",
-        "clip",
-        "target_modules",
-    ):
-        assert getattr(smoke, field) == getattr(paper, field), field
-    assert smoke.learning_rate > paper.learning_rate
+FULL = {"method": "full", "rank": None, "target_modules": None}
 
 
 @pytest.mark.parametrize(
@@ -111,7 +71,27 @@ def test_unknown_names_list_the_known(name: str) -> None:
         ("rank", "8"),
         ("rank", 8.5),
         ("batch", True),
-        ("method", "full"),
+        ("method", "dora"),
+        ("method", None),
+        ("base", ""),
+        ("base", 7),
+        ("init_from", "parent"),
+        ("early_stopping", 0),
+        ("evaluations", -1),
+        ("evaluations", 2.0),
+        ("min_devices", 0),
+        ("sharding", "ddp"),
+        ("learning_rate", True),
+        ("learning_rate", float("inf")),
+        ("learning_rate", [1e-3]),
+        ("max_tokens", "2e6"),
+        ("target_modules", ["q_proj", "q_proj"]),
+        ("target_modules", [1]),
+        ("betas", [0.9, "x"]),
+        ("betas", [0.9, 1.5]),
+        ("cross_document_attention", 1),
+        ("seed", 2**31),
+        ("block_length", 8),
         ("quantisation", "int8"),
         ("target_modules", []),
         ("target_modules", "q_proj"),
@@ -144,6 +124,39 @@ def test_fields_that_contradict_each_other() -> None:
         parse(method="qlora")
     with pytest.raises(BadSettingError, match="null with lora"):
         parse(quantisation="nf4")
+    with pytest.raises(BadSettingError, match=r"min_devices.*\n.*at least 2 with sharding"):
+        parse(sharding="fsdp")
+
+
+def test_a_whole_model_has_nothing_of_an_adapter() -> None:
+    recipe = parse(**FULL)
+    assert (recipe.rank, recipe.alpha, recipe.dropout, recipe.target_modules) == (None,) * 4
+    assert parse(**FULL, init_from="champion").init_from == "champion"
+    for field, value in (("rank", 8), ("alpha", 32), ("dropout", 0), ("target_modules", ["a"])):
+        with pytest.raises(BadSettingError, match=rf"'{field}'.*\n.*null with method full"):
+            parse(**(FULL | {field: value}))
+    with pytest.raises(BadSettingError, match="null with lora and full"):
+        parse(**FULL, quantisation="nf4")
+
+
+def test_an_adapter_takes_the_papers_numbers_where_nothing_is_said() -> None:
+    assert (parse().alpha, parse().dropout) == (32, 0.05)
+    assert (parse(alpha=None).alpha, parse(dropout=0).dropout) == (32, 0)
+
+
+def test_an_error_says_field_found_and_allowed() -> None:
+    with pytest.raises(BadSettingError) as error:
+        parse(warmup_share=1.5)
+    assert error.value.found == "here: field 'warmup_share' = '1.5' cannot be used."
+    assert error.value.expected == "a finite number at least 0 and at most 1."
+    with pytest.raises(BadSettingError) as error:
+        parse(init_from="x")
+    assert error.value.expected == "one of base, champion."
+
+
+def test_a_recipe_made_in_code_is_checked_too() -> None:
+    with pytest.raises(BadSettingError, match="'rank' = '0'"):
+        a_recipe(rank=0)
 
 
 @pytest.mark.parametrize(

@@ -11,11 +11,13 @@ from safetensors.torch import load_file
 
 from astro_assets.artifacts import fingerprint
 from astro_assets.artifacts.manifest import Built
-from astro_assets.errors import BadSettingError, EmptyCorpusError
+from astro_assets.errors import BadSettingError, EmptyCorpusError, TrainingStoppedError
 from astro_assets.models.loading import load_model
 from astro_assets.progress import NO_PROGRESS
 from astro_assets.training.recipe import Recipe
-from astro_assets.training.trainer import train_adapter
+from astro_assets.training.runtime import Runtime
+from astro_assets.training.stopping import StopRequest
+from astro_assets.training.trainer import Inputs, train_model
 from tests.training.builders import a_base, a_recipe, some_blocks
 
 CPU = torch.device("cpu")
@@ -25,9 +27,8 @@ RECIPE = a_recipe()
 def train(base: Path, folder: Path, recipe: Recipe = RECIPE, *, n_blocks: int = 12) -> Built:
     folder.mkdir(exist_ok=True)
     blocks = some_blocks(folder, n_blocks)
-    return train_adapter(
-        a_base(base), blocks, recipe, folder / "adapter", progress=NO_PROGRESS, threads=1
-    )
+    inputs = Inputs(a_base(base), blocks, recipe)
+    return train_model(inputs, folder / "adapter", progress=NO_PROGRESS, runtime=Runtime(threads=1))
 
 
 @pytest.fixture(scope="module")
@@ -154,19 +155,15 @@ def test_qlora_learns_about_as_well_as_lora(tiny_base: Path, tmp_path: Path) -> 
 
 def test_an_interrupted_training_leaves_the_old_adapter(tiny_base: Path, tmp_path: Path) -> None:
     before = train(tiny_base, tmp_path)
-
-    def interrupt(step: int, figures: dict[str, float]) -> None:
-        raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        train_adapter(
-            a_base(tiny_base),
-            some_blocks(tmp_path, 12),
-            RECIPE,
+    stop = StopRequest()
+    stop.ask("by a test")
+    with pytest.raises(TrainingStoppedError, match="by a test after step 1; nothing of it is kept"):
+        train_model(
+            Inputs(a_base(tiny_base), some_blocks(tmp_path, 12), RECIPE),
             tmp_path / "adapter",
             progress=NO_PROGRESS,
-            on_metrics=interrupt,
-            threads=1,
+            runtime=Runtime(threads=1),
+            stop=stop,
         )
     assert fingerprint.of_folder(tmp_path / "adapter") == before.files
     assert sorted(path.name for path in tmp_path.iterdir()) == ["adapter", "stream.npy"]
@@ -184,10 +181,8 @@ def test_blocks_of_another_length(tiny_base: Path, tmp_path: Path) -> None:
 
 def test_blocks_longer_than_the_base_can_see(tiny_base: Path, tmp_path: Path) -> None:
     with pytest.raises(BadSettingError, match="longer than the 256 positions"):
-        train_adapter(
-            a_base(tiny_base),
-            some_blocks(tmp_path, 2, block_length=512),
-            RECIPE,
+        train_model(
+            Inputs(a_base(tiny_base), some_blocks(tmp_path, 2, block_length=512), RECIPE),
             tmp_path / "adapter",
             progress=NO_PROGRESS,
         )
@@ -203,14 +198,12 @@ def test_general_papers_are_replayed(tiny_base: Path, trained: Built, tmp_path: 
     with pytest.raises(EmptyCorpusError, match="replays general papers"):
         train(tiny_base, tmp_path, recipe)
     (tmp_path / "general").mkdir()
-    built = train_adapter(
-        a_base(tiny_base),
-        some_blocks(tmp_path, 12),
-        recipe,
+    general = some_blocks(tmp_path / "general", 3, seed=9)
+    built = train_model(
+        Inputs(a_base(tiny_base), some_blocks(tmp_path, 12), recipe, replay=general),
         tmp_path / "adapter",
         progress=NO_PROGRESS,
-        replay_blocks=some_blocks(tmp_path / "general", 3, seed=9),
-        threads=1,
+        runtime=Runtime(threads=1),
     )
     # Two epochs of 12 blocks are three quarters of 32 blocks: 8 steps of 4, where 6 were without.
     assert built.counts["n_steps"] == 8

@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import Field, ValidationError, field_validator
+from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from astro_assets.errors import BadSettingError
@@ -42,7 +42,9 @@ class Settings(BaseSettings):
     contact: str = Field("", description="Mail address put into the harvester's User-Agent.")
     recipe: str = Field("smoke", description="Training recipe: a bundled name or a YAML path.")
     base_model: str = Field(
-        "scratch", description="Base model: scratch, a local folder, or a Hugging Face id."
+        "",
+        description="Base model: scratch, a local folder, or a Hugging Face id; empty: the "
+        "recipe's, else scratch.",
     )
     model_name: str = Field(
         "astrollama",
@@ -83,11 +85,55 @@ class Settings(BaseSettings):
         description="Drop in question accuracy below base that counts as worse if shown.",
     )
     threads: int = Field(0, ge=0, description="CPU threads for torch; 0: one per core.")
+    device: Literal["auto", "cpu", "cuda"] = Field(
+        "auto", description="Where models are trained; auto: on CUDA where there is a device."
+    )
+    devices: int = Field(
+        0,
+        ge=0,
+        le=1_024,
+        description="Training processes, one per device; 0: one per GPU, one on the CPU.",
+    )
+    attention: Literal["auto", "eager", "sdpa", "flash_attention_2"] = Field(
+        "auto", description="Attention of the training; auto: the fastest that is installed."
+    )
+    loss: Literal["auto", "full", "chunked", "liger"] = Field(
+        "auto",
+        description="How training computes cross-entropy; auto: Liger on CUDA, else chunked.",
+    )
+    recompute: Literal["auto", "on", "off"] = Field(
+        "auto", description="Compute activations again in the backward pass; auto: if memory asks."
+    )
+    dequantise: Literal["auto", "on", "off"] = Field(
+        "auto", description="Hold a 4-bit base in bf16 while training; auto: where it fits."
+    )
+    checkpoint_minutes: float = Field(
+        10.0, gt=0, le=1_440, description="Minutes between checkpoints of a training."
+    )
+    trainer: Literal["here", "elsewhere"] = Field(
+        "here",
+        description="Where training runs: here, started by the asset, or elsewhere, by hand on "
+        "another machine that sees the home.",
+    )
+    retrain_growth: float = Field(
+        0.01,
+        gt=0,
+        le=10,
+        description="Growth of training tokens since the champion that asks for retraining.",
+    )
+    retrain_months: int = Field(
+        12, ge=1, le=1_200, description="Months since the champion after which it is retrained."
+    )
     schedules: Literal["on", "off"] = Field("off", description="Whether schedules start running.")
     mlflow_tracking_uri: str = Field(
         "",
         validation_alias="MLFLOW_TRACKING_URI",
         description="MLflow server or store; empty: SQLite under the home.",
+    )
+    hf_token: SecretStr = Field(
+        SecretStr(""),
+        validation_alias="HF_TOKEN",
+        description="Token for models of the Hugging Face hub that ask for one.",
     )
     force: bool = Field(False, description="Make again what is unchanged.")
     rebase: bool = Field(False, description="Bind an existing release to the present snapshot.")

@@ -114,11 +114,11 @@ def _model(ended: Ended) -> dict[str, Any] | None:
     checkpoint = _held(ended, "lora_checkpoint")
     if checkpoint is None:
         return None
-    from astro_assets.registry.registration import version_of_adapter
     from astro_assets.registry.tracking import Tracking
+    from astro_assets.registry.versions import registered_version
 
     tracking = Tracking.of(ended.settings.tracking_uri, ended.store.home)
-    version = version_of_adapter(tracking, ended.settings.model_name, checkpoint.fingerprint)
+    version = registered_version(tracking, ended.settings.model_name, checkpoint.fingerprint)
     if version is None:
         return None
     return {"name": version.name, "version": version.version, "aliases": list(version.aliases)}

@@ -32,6 +32,9 @@ if TYPE_CHECKING:
 ASSETS = tuple(CODE_VERSIONS)
 """All assets in the order of the flow."""
 
+INTERRUPTED = "interrupted. What is whole is kept, and a training goes on from its checkpoint."
+_INTERRUPTED_ERROR = "DagsterExecutionInterruptedError"
+
 
 @dataclass(frozen=True)
 class Request:
@@ -114,14 +117,15 @@ def _selected(names: Sequence[str]) -> list[str]:
 
 def _refuse_unknown_names(settings: Settings, selected: Sequence[str]) -> None:
     """Say now, not after minutes of work, that a recipe or base does not exist."""
-    if "lora_checkpoint" in selected:
-        from astro_assets.training.recipe import load_recipe
+    if not {"lora_checkpoint", "base_model"} & set(selected):
+        return
+    from astro_assets.training.recipe import load_recipe
 
-        load_recipe(settings.recipe)
-    if "base_model" in selected and settings.base_model != "scratch":
+    base = settings.base_model or load_recipe(settings.recipe).base or "scratch"
+    if "base_model" in selected and base != "scratch":
         from astro_assets.models.base import refuse_unknown_base
 
-        refuse_unknown_base(settings.base_model)
+        refuse_unknown_base(base)
 
 
 def _run_config(flags: dict[str, Any]) -> dict[str, Any]:
@@ -182,7 +186,8 @@ class _Watch:
         failure = event.step_failure_data
         if failure.user_failure_data is not None and failure.user_failure_data.description:
             return str(failure.user_failure_data.description)
-        return self._named(_innermost(failure.error) or "failed without a word")
+        said = _innermost(failure.error) or "failed without a word"
+        return INTERRUPTED if said.endswith(_INTERRUPTED_ERROR) else self._named(said)
 
     def _named(self, said: str) -> str:
         """Return what was said, or the named error where Dagster itself found the disk full."""

@@ -12,30 +12,14 @@ import dagster as dg
 
 from astro_assets.defs.jobs import REFRESH, refresh
 from astro_assets.defs.resources import open_workspace
-from astro_assets.errors import BadReleaseError
-from astro_assets.months import FIRST_RELEASE, Month, newest_ended
+from astro_assets.defs.runs import IN_VAIN, SCHEDULE, WHY, month_of, under_way
+from astro_assets.months import Month, newest_ended
 from astro_assets.releases.due import due_months, missing_parts, newest_with_blocks
 from astro_assets.settings import load_settings
 
 NAME = "monthly_refresh"
-WHY = "astro/why"
-"""Tag of a run: why it was asked for."""
 MOST_A_TICK = 24
 """Months that one tick asks for; a home that slept longer catches up in several."""
-
-_PARTITION, _SCHEDULE = "dagster/partition", "dagster/schedule_name"
-_UNDER_WAY = [
-    dg.DagsterRunStatus.QUEUED,
-    dg.DagsterRunStatus.NOT_STARTED,
-    dg.DagsterRunStatus.STARTING,
-    dg.DagsterRunStatus.STARTED,
-    dg.DagsterRunStatus.CANCELING,
-]
-# Cancelled counts like failed: a month that nobody asks for again would stay a hole for ever.
-_IN_VAIN = {
-    dg.DagsterRunStatus.FAILURE: "failed",
-    dg.DagsterRunStatus.CANCELED: "was cancelled",
-}
 
 
 @dg.schedule(
@@ -68,7 +52,7 @@ def monthly_refresh(
         )
     failed = _failed_before(context.instance)
     due = due_months(store, last, failed=failed)
-    busy = _under_way(context.instance)
+    busy = under_way(context.instance)
     asked = [month for month in due if month not in busy]
     if not asked:
         return dg.SkipReason(_nothing_to_ask(due, busy, last, newest_with_blocks(store)))
@@ -76,7 +60,7 @@ def monthly_refresh(
     context.log.info(f"Asking for {_listed(now)}, oldest first, one run each.")
     for month in due:
         if month in busy:
-            context.log.info(f"Not asking for {month}: run {busy[month][:8]} is under way.")
+            context.log.info(f"Not asking for {month}: run {busy[month].run_id[:8]} is under way.")
     if later:
         context.log.info(f"For the next tick remain {_listed(later)}.")
     at = context.scheduled_execution_time.strftime("%Y-%m-%dT%H:%M")
@@ -98,38 +82,23 @@ def _why(month: Month, last: Month, failed: Mapping[Month, str]) -> str:
 
 
 def _nothing_to_ask(
-    due: list[Month], busy: dict[Month, str], last: Month, newest: Month | None
+    due: list[Month], busy: Mapping[Month, dg.DagsterRun], last: Month, newest: Month | None
 ) -> str:
     if not due:
         return f"Nothing to do: {newest} has its blocks, and {last} is the newest month that ended."
-    runs = ", ".join(f"{month} (run {busy[month][:8]})" for month in due)
+    runs = ", ".join(f"{month} (run {busy[month].run_id[:8]})" for month in due)
     return f"Nothing to ask for: under way already are {runs}."
-
-
-def _under_way(instance: dg.DagsterInstance) -> dict[Month, str]:
-    """Return the months of runs that wait or work, whoever asked for them -> run id."""
-    runs = instance.get_runs(dg.RunsFilter(statuses=_UNDER_WAY))
-    return {month: run.run_id for run in runs if (month := _month_of(run)) is not None}
 
 
 def _failed_before(instance: dg.DagsterInstance) -> dict[Month, str]:
     """Return the months whose last refresh that this schedule asked for came to nothing -> how."""
-    runs = instance.get_runs(dg.RunsFilter(job_name=REFRESH, tags={_SCHEDULE: NAME}))
+    runs = instance.get_runs(dg.RunsFilter(job_name=REFRESH, tags={SCHEDULE: NAME}))
     newest_first: dict[Month, dg.DagsterRunStatus] = {}
     for run in runs:
-        month = _month_of(run)
+        month = month_of(run)
         if month is not None:
             newest_first.setdefault(month, run.status)
-    return {m: _IN_VAIN[status] for m, status in newest_first.items() if status in _IN_VAIN}
-
-
-def _month_of(run: dg.DagsterRun) -> Month | None:
-    """Return the release a run is for; a tag is text from outside, so it may be no month."""
-    try:
-        month = Month.parse(run.tags.get(_PARTITION, ""))
-    except BadReleaseError:
-        return None
-    return month if month >= FIRST_RELEASE else None
+    return {m: IN_VAIN[status] for m, status in newest_first.items() if status in IN_VAIN}
 
 
 def _listed(months: list[Month]) -> str:

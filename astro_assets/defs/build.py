@@ -16,6 +16,7 @@ from astro_assets.defs.assets import (
 from astro_assets.defs.automation import monthly_refresh
 from astro_assets.defs.jobs import JOBS
 from astro_assets.defs.resources import LogProgress, WorkspaceResource
+from astro_assets.defs.retraining import retrain_when_grown
 
 ASSETS = [
     ingest.arxiv_snapshot,
@@ -46,6 +47,7 @@ def build_defs(*, resources: dict[str, Any] | None = None) -> dg.Definitions:
         assets=ASSETS,
         jobs=JOBS,
         schedules=[monthly_refresh],
+        sensors=[retrain_when_grown],
         resources={
             "workspace": WorkspaceResource(),
             "progress": LogProgress(),

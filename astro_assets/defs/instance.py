@@ -19,7 +19,12 @@ CONFIG = {
     },
     # Slots of the pool are freed when a run ends, however it ends. A run whose process was killed
     # is found out by the next `astro-assets run` or `ui`, which hold the home's lock (see `tidy`).
-    "run_monitoring": {"enabled": True, "free_slots_after_run_end_seconds": 30},
+    # A cancelled run waits for its trainer to save: minutes, for a large model.
+    "run_monitoring": {
+        "enabled": True,
+        "cancel_timeout_seconds": 420,
+        "free_slots_after_run_end_seconds": 30,
+    },
 }
 
 

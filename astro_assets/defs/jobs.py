@@ -1,4 +1,4 @@
-"""The jobs: everything for one release, and the monthly refresh up to the blocks."""
+"""The jobs: everything for one release, the refresh up to the blocks, and what follows them."""
 
 import dagster as dg
 
@@ -6,6 +6,7 @@ from astro_assets.defs.partitions import RELEASES
 
 RELEASE = "release"
 REFRESH = "refresh"
+RETRAIN = "retrain"
 
 release = dg.define_asset_job(
     RELEASE,
@@ -21,4 +22,21 @@ refresh = dg.define_asset_job(
     partitions_def=RELEASES,
     description="Harvest, tables and blocks of one release month; trains nothing.",
 )
-JOBS = [release, refresh]
+retrain = dg.define_asset_job(
+    RETRAIN,
+    selection=dg.AssetSelection.assets(
+        "near_copies",
+        "lora_checkpoint",
+        "perplexity_report",
+        "embeddings",
+        "embedding_report",
+        "completion_report",
+        "knowledge_report",
+        "champion_model",
+        "release_report",
+    ),
+    partitions_def=RELEASES,
+    description="Training, reports and promotion of one release month that has its token blocks; "
+    "nothing before them is made again.",
+)
+JOBS = [release, refresh, retrain]

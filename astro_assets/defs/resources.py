@@ -60,7 +60,9 @@ class WorkspaceResource(dg.ConfigurableResource):  # type: ignore[type-arg]
 
     snapshot: str = Field("", description="A file, kaggle, kaggle:N, oai or synthetic:N.")
     recipe: str = Field("", description="Training recipe: a bundled name or a YAML path.")
-    base_model: str = Field("", description="scratch, a local folder, or a Hugging Face id.")
+    base_model: str = Field(
+        "", description="scratch, a local folder, or a hub id; empty: the recipe's, else scratch."
+    )
     force: bool = Field(False, description="Make again what is unchanged.")
     rebase: bool = Field(False, description="Bind the release to the present snapshot.")
     rebuild_base: bool = Field(False, description="Pretrain the scratch base again.")

@@ -9,10 +9,11 @@
     evaluation, serving ◀── download ◀──────────────┘
 
 - ``tracking``: one MLflow run per training, its metrics in batches.
-- ``registration``: an adapter, and a base that is on no hub, become registered versions.
+- ``registration``: an adapter or a whole model, and a base that is on no hub, become versions.
+- ``base_facts``: what a version says of itself: base, method, recipe, parent, files.
 - ``versions``: looking versions up, moving aliases.
-- ``download``: a version's adapter and base back as folders.
-- ``served_model``: the pyfunc that stands beside every registered adapter (models from code).
+- ``download``: a version's adapter or whole model, and its base, back as folders.
+- ``served_model``: the pyfunc that stands beside every registered model (models from code).
 - ``promotion``: a pure rule from figures to a decision.
 - ``ledger``: every decision ever taken, because MLflow keeps no history of an alias.
 

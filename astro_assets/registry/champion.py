@@ -1,4 +1,4 @@
-"""The champion: whom a candidate must beat, the decision, and the alias that follows it.
+"""The champion: whom a candidate must beat, the decision, the alias that follows it, and a parent.
 
 What does not belong here: the rule itself (``promotion``) and how a version is made
 (``registration``).
@@ -18,14 +18,16 @@ from astro_assets.artifacts.manifest import Built
 from astro_assets.errors import RegistryError
 from astro_assets.models.handle import ModelHandle
 from astro_assets.registry import ledger
-from astro_assets.registry.download import download_adapter
+from astro_assets.registry.base_facts import ParentFacts
+from astro_assets.registry.download import download_model, refuse_damaged
 from astro_assets.registry.promotion import Decision, decide, evidence_from_reports
-from astro_assets.registry.registration import version_of_adapter
 from astro_assets.registry.tracking import Tracking
 from astro_assets.registry.versions import (
     CHAMPION,
+    FINGERPRINT_TAG,
     ModelVersion,
     find_version,
+    registered_version,
     set_alias,
     version_at,
 )
@@ -39,6 +41,58 @@ class Rules:
     """Rise of general perplexity over base that is allowed, as a share."""
     knowledge_margin: float
     """Drop of accuracy below base that counts as worse, as a share."""
+
+
+@dataclass(frozen=True)
+class Parent:
+    """A champion as the starting point of a training."""
+
+    version: int
+    fingerprint: str
+    """sha256 of its content."""
+    folder: Path
+    """The adapter (peft files) or the whole model, with its tokenizer."""
+    base_digest: str
+    """Of the base it was first trained on."""
+    method: str
+    """lora, qlora or full."""
+    recipe: dict[str, Any] | None
+    """Every field; None where the version did not record it yet (adapter_config.json tells rank
+    and modules of any adapter)."""
+
+    @property
+    def facts(self) -> ParentFacts:
+        """Return what the version of its child records."""
+        return ParentFacts(self.version, self.fingerprint)
+
+
+def parent_of(tracking: Tracking, model_name: str, *, download_to: Path) -> Parent | None:
+    """Return the present champion to train from, every guarded file read, or None without one.
+
+    Raises:
+        DamagedArtifactError: a file is not what was registered.
+        RegistryError: MLflow cannot be reached, or the version's files are gone or none of ours.
+    """
+    champion = version_at(tracking, model_name, CHAMPION)
+    if champion is None:
+        return None
+    if champion.fingerprint is None:
+        raise RegistryError(
+            f"{champion.uri} is champion and does not say which content it holds.",
+            expected=f"the tag {FINGERPRINT_TAG}, which registration sets.",
+            do="Let a version that this project registered become champion.",
+        )
+    found = download_model(tracking, champion, download_to)
+    refuse_damaged(champion, found)
+    facts = found.facts
+    return Parent(
+        version=champion.version,
+        fingerprint=champion.fingerprint,
+        folder=found.folder,
+        base_digest=facts.base.digest,
+        method=facts.method,
+        recipe=None if facts.recipe is None else dict(facts.recipe),
+    )
 
 
 def opponent_of(
@@ -55,7 +109,7 @@ def opponent_of(
     A candidate that was decided on before keeps the opponent it had then, so that running an old
     release again asks the same question; ``afresh`` takes the present champion instead.
     """
-    candidate = version_of_adapter(tracking, model_name, adapter_fingerprint)
+    candidate = registered_version(tracking, model_name, adapter_fingerprint)
     decided = None if candidate is None or afresh else _last_entry(ledger_path, candidate)
     if decided is not None:
         number = decided.opponent
@@ -65,18 +119,9 @@ def opponent_of(
     if number is None:
         return None
     champion = find_version(tracking, model_name, version=number)
-    found = download_adapter(tracking, champion, download_to)
-    base_folder = found.base_folder
-    if base_folder is None:
-        from astro_assets.models.base import resolve_base
-
-        base_folder = resolve_base(f"{found.base.name}@{found.base.revision}").folder
-    return ModelHandle(
-        f"champion (version {champion.version})",
-        base_folder,
-        found.adapter_folder,
-        champion.tags.get("adapter_fingerprint", champion.uri),
-        found.base.quantisation,
+    found = download_model(tracking, champion, download_to)
+    return found.handle(
+        f"champion (version {champion.version})", digest=champion.fingerprint or champion.uri
     )
 
 
@@ -127,7 +172,7 @@ def lost_champion(tracking: Tracking, case: Case, ledger_path: Path) -> bool:
         return False
     promoted = [e for e in ledger.entries(ledger_path) if e.model_name == case.model_name]
     last = next((e.champion_after for e in reversed(promoted) if e.promoted), None)
-    candidate = version_of_adapter(tracking, case.model_name, case.adapter_fingerprint)
+    candidate = registered_version(tracking, case.model_name, case.adapter_fingerprint)
     return last is not None and candidate is not None and candidate.version == last
 
 
@@ -142,7 +187,7 @@ def settle(
     Raises:
         RegistryError: the candidate is not registered, or MLflow cannot be reached.
     """
-    candidate = version_of_adapter(tracking, case.model_name, case.adapter_fingerprint)
+    candidate = registered_version(tracking, case.model_name, case.adapter_fingerprint)
     if candidate is None:
         raise RegistryError(
             f"The adapter {case.adapter_fingerprint[:12]}… of release {case.release} is not "
@@ -160,7 +205,7 @@ def settle(
     decision = decide(
         evidence, max_forgetting=rules.max_forgetting, knowledge_margin=rules.knowledge_margin
     )
-    measured = case.opponent and version_of_adapter(tracking, case.model_name, case.opponent)
+    measured = case.opponent and registered_version(tracking, case.model_name, case.opponent)
     entry = replace(
         _entry(case, decision, candidate, champion, now),
         opponent=measured.version if measured else None,
@@ -178,7 +223,7 @@ def _measured_against(
     if case.perplexity is None or opponent is None:
         return case.perplexity
     version = find_version(tracking, case.model_name, version=opponent)
-    if version.tags.get("adapter_fingerprint") == case.opponent:
+    if version.fingerprint == case.opponent:
         return case.perplexity
     return {**case.perplexity, "tuned_minus_champion": None}
 

@@ -1,16 +1,16 @@
-"""Making registered versions: of an adapter, and of a base that is on no hub.
+"""Making registered versions: of a trained adapter or whole model, and of a base on no hub.
 
 A version holds safetensors, configuration and tokenizer, and the served model as a plain Python
 file; optimizer state and ``training_args.bin`` (a pickle) stay out because only named files enter.
-What does not belong here: looking versions up (``versions``) and fetching them (``download``).
+Weights are linked, and so read once: by the upload. What does not belong here: looking versions up
+(``versions``) and fetching them (``download``).
 """
 
 from __future__ import annotations
 
-import os
 import shutil
 import tempfile
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from importlib.metadata import version as installed_version
 from pathlib import Path
@@ -24,27 +24,31 @@ from mlflow.types import ColSpec, DataType, ParamSchema, ParamSpec, Schema
 
 from astro_assets.corpus.tokenizer import Tokenizer
 from astro_assets.errors import BadModelError
-from astro_assets.registry.base_facts import BaseFacts, write_manifest
-from astro_assets.registry.tracking import Tracking, client_of, experiment_of, open_run, reaching
+from astro_assets.models.base import base_file_names
+from astro_assets.models.loading import ADAPTER_FILES
+from astro_assets.registry.base_facts import BaseFacts, ModelFacts, write_manifest
+from astro_assets.registry.tracking import (
+    Tracking,
+    client_of,
+    experiment_of,
+    open_run,
+    reaching,
+    uploading,
+)
 from astro_assets.registry.versions import (
     CANDIDATE,
+    FINGERPRINT_TAG,
     ModelVersion,
     find_version,
     set_alias,
-    versions_of,
+    version_with_tags,
 )
 
 SERVED_MODEL = Path(__file__).with_name("served_model.py")
-ADAPTER_FILES = ("adapter_config.json", "adapter_model.safetensors")
 TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json")
-BASE_PATTERNS = (
-    "config.json",
-    "generation_config.json",
-    "*.safetensors",
-    "*.safetensors.index.json",
-)
 
-_FINGERPRINT, _DIGEST = "adapter_fingerprint", "base_digest"
+_DIGEST = "base_digest"
+_WEIGHTS = ".safetensors"
 
 
 def register_base(tracking: Tracking, model_name: str, base: BaseFacts, folder: Path) -> BaseFacts:
@@ -59,41 +63,42 @@ def register_base(tracking: Tracking, model_name: str, base: BaseFacts, folder: 
     if base.kind == "hub":
         return base
     name = f"{model_name}-base"
-    known = _with_tags(tracking, name, {_DIGEST: base.digest})
+    known = version_with_tags(tracking, name, {_DIGEST: base.digest})
     if known is None:
+        files = _present(folder, _whole_files(folder))
         with tempfile.TemporaryDirectory(prefix="astro-base-") as temporary:
-            # Linked, for a base may be large; the upload reads through the links.
-            staged = _collected(
-                Path(temporary) / "base", [(folder, _base_files(folder))], take=os.symlink
-            )
+            staged = Path(temporary) / "base"
+            staged.mkdir()
+            _link(files, staged)
             tags = {_DIGEST: base.digest, "base_kind": base.kind, "base_name": base.name}
             with open_run(tracking, f"store base {base.name}", tags=tags) as run:
                 known = _registered(tracking, name, staged, run_id=run.run_id, tags=tags)
     return replace(base, uri=known.uri)
 
 
-def register_adapter(
+def register_model(
     tracking: Tracking,
+    facts: ModelFacts,
     *,
     model_name: str,
-    adapter_folder: Path,
+    folder: Path,
     base_folder: Path,
-    base: BaseFacts,
     fingerprint: str,
     run_id: str,
     tags: Mapping[str, str],
 ) -> ModelVersion:
-    """Register an adapter, give it the alias ``candidate``, and return its version.
+    """Register a trained model, give it the alias ``candidate``, and return its version.
 
-    An adapter that is registered already (same fingerprint, same base) keeps its version.
+    One that is registered already (same fingerprint, same base) keeps its version. The base of an
+    adapter is stored too if it is on no hub; a whole model needs none.
 
     Args:
         tracking: the store.
+        facts: what was trained; of ``files``, those that enter are recorded.
         model_name: the registered name.
-        adapter_folder: peft folder; only its two safe files are taken.
-        base_folder: where the tokenizer lies.
-        base: what ``register_base`` returned.
-        fingerprint: sha256 of the adapter's content.
+        folder: what training made: a peft folder, or a Hugging Face folder with its tokenizer.
+        base_folder: where the base lies, and an adapter's tokenizer.
+        fingerprint: sha256 of the model's content.
         run_id: the MLflow run that trained it.
         tags: more tags: release, Dagster run, fingerprints of what it was trained on.
 
@@ -101,25 +106,18 @@ def register_adapter(
         BadModelError: a file is missing.
         RegistryError: MLflow cannot be reached.
     """
-    identity = {_FINGERPRINT: fingerprint, _DIGEST: base.digest}
-    known = _with_tags(tracking, model_name, identity)
+    identity = {FINGERPRINT_TAG: fingerprint, _DIGEST: facts.base.digest}
+    known = version_with_tags(tracking, model_name, identity)
     if known is None:
-        with tempfile.TemporaryDirectory(prefix="astro-adapter-") as temporary:
-            staged = _collected(
-                Path(temporary) / "adapter",
-                [(adapter_folder, ADAPTER_FILES), (base_folder, _tokenizer_files(base_folder))],
-            )
-            served = _served_folder(staged, base, run_id=run_id)
-            all_tags = {**tags, **identity, "base_kind": base.kind, "base_name": base.name}
+        files = _model_files(folder, base_folder, facts)
+        if not facts.is_whole:
+            base = register_base(tracking, model_name, facts.base, base_folder)
+            facts = replace(facts, base=base)
+        with tempfile.TemporaryDirectory(prefix="astro-model-") as temporary:
+            served = _served_folder(Path(temporary), facts, files, run_id=run_id)
+            all_tags = {**tags, **identity, **facts.tags()}
             known = _registered(tracking, model_name, served, run_id=run_id, tags=all_tags)
     return set_alias(tracking, known, CANDIDATE)
-
-
-def version_of_adapter(
-    tracking: Tracking, model_name: str, fingerprint: str
-) -> ModelVersion | None:
-    """Return the version that holds the adapter with this fingerprint, if it is registered."""
-    return _with_tags(tracking, model_name, {_FINGERPRINT: fingerprint})
 
 
 def signature() -> ModelSignature:
@@ -135,28 +133,45 @@ def signature() -> ModelSignature:
     return ModelSignature(inputs=texts, outputs=texts, params=params)
 
 
-def requirements(*, quantised: bool) -> list[str]:
+def requirements(facts: ModelFacts) -> list[str]:
     """Return the pins a serving environment needs, as installed here, without local suffixes."""
-    names = ["mlflow", "torch", "transformers", "tokenizers", "peft", "accelerate", "safetensors"]
-    if quantised:
-        names.append("bitsandbytes")
+    names = ["mlflow", "torch", "transformers", "tokenizers", "accelerate", "safetensors"]
+    if not facts.is_whole:
+        names.append("peft")
+        if facts.base.quantisation is not None:
+            names.append("bitsandbytes")
     return [f"{name}=={installed_version(name).split('+')[0]}" for name in names]
 
 
-def _served_folder(adapter: Path, base: BaseFacts, *, run_id: str) -> Path:
-    """Make the MLflow model beside a staged adapter: manifest, code, signature, pins."""
-    target = adapter.with_name("model")
-    tokenizer = Tokenizer.load(adapter)
-    write_manifest(adapter, base, bos_id=tokenizer.bos_id, eos_id=tokenizer.eos_id)
+def _served_folder(
+    temporary: Path, facts: ModelFacts, files: Iterable[Path], *, run_id: str
+) -> Path:
+    """Make the MLflow model: small files, manifest, code, signature, pins; weights as links."""
+    # MLflow copies what it is told of, so weights are brought in after it.
+    small = [path for path in files if path.suffix != _WEIGHTS]
+    weights = [path for path in files if path.suffix == _WEIGHTS]
+    kind = "model" if facts.is_whole else "adapter"
+    staged, target = temporary / kind, temporary / "served"
+    staged.mkdir()
+    for path in small:
+        shutil.copyfile(path, staged / path.name)
+    tokenizer = Tokenizer.load(staged)
+    recorded = {path.name: facts.files[path.name] for path in files if path.name in facts.files}
+    facts = replace(facts, files=recorded)
+    write_manifest(staged, facts, bos_id=tokenizer.bos_id, eos_id=tokenizer.eos_id)
+    described = Model(run_id=run_id)
     mlflow.pyfunc.save_model(
         path=str(target),
-        mlflow_model=Model(run_id=run_id),
+        mlflow_model=described,
         python_model=str(SERVED_MODEL),
-        artifacts={"adapter": str(adapter)},
+        artifacts={kind: str(staged)},
         signature=signature(),
         input_example=["We present a survey of"],
-        pip_requirements=requirements(quantised=base.quantisation is not None),
+        pip_requirements=requirements(facts),
     )
+    _link(weights, target / "artifacts" / kind)
+    described.model_size_bytes = sum(p.stat().st_size for p in target.rglob("*") if p.is_file())
+    described.save(str(target / "MLmodel"))
     return target
 
 
@@ -169,7 +184,9 @@ def _registered(
         logged = client.create_logged_model(
             experiment_of(tracking), name=name, source_run_id=run_id, tags=dict(tags)
         )
+    with uploading(tracking):
         client.log_model_artifacts(logged.model_id, str(folder))
+    with reaching(tracking):
         client.finalize_logged_model(logged.model_id, "READY")
         client.log_outputs(run_id, [LoggedModelOutput(logged.model_id, step=0)])
         _ensure_name(client, name)
@@ -191,39 +208,34 @@ def _ensure_name(client: MlflowClient, name: str) -> None:
             raise
 
 
-def _with_tags(tracking: Tracking, name: str, tags: Mapping[str, str]) -> ModelVersion | None:
-    """Return the newest version that carries all these tags."""
-    known = versions_of(tracking, name)
-    return next((item for item in known if tags.items() <= item.tags.items()), None)
+def _model_files(folder: Path, base_folder: Path, facts: ModelFacts) -> list[Path]:
+    """Return the files that enter a version: weights, configuration, tokenizer."""
+    if facts.is_whole:
+        return _present(folder, _whole_files(folder))
+    tokenizer = [name for name in TOKENIZER_FILES if (base_folder / name).is_file()]
+    return [*_present(folder, ADAPTER_FILES), *_present(base_folder, tokenizer)]
 
 
-def _base_files(folder: Path) -> list[str]:
-    found = sorted({path.name for pattern in BASE_PATTERNS for path in folder.glob(pattern)})
-    if not any(name.endswith(".safetensors") for name in found):
+def _whole_files(folder: Path) -> list[str]:
+    names = base_file_names(folder)
+    if not any(name.endswith(_WEIGHTS) for name in names):
         raise BadModelError(
             f"{folder} has no safetensors weights.", expected="a Hugging Face model folder."
         )
-    return found + _tokenizer_files(folder)
+    return sorted({"config.json", "tokenizer.json", *names})
 
 
-def _tokenizer_files(folder: Path) -> list[str]:
-    return [name for name in TOKENIZER_FILES if (folder / name).is_file()]
+def _present(folder: Path, names: Iterable[str]) -> list[Path]:
+    """Return where the named files really lie."""
+    for name in names:
+        if not (folder / name).is_file():
+            raise BadModelError(
+                f"{folder} has no {name}.", expected="a complete adapter or model folder."
+            )
+    return [folder / name for name in names]
 
 
-def _collected(
-    target: Path,
-    sources: Iterable[tuple[Path, Iterable[str]]],
-    *,
-    take: Callable[[Path, Path], object] = shutil.copyfile,
-) -> Path:
-    """Bring the named files together in one new folder."""
-    target.mkdir()
-    for folder, names in sources:
-        for name in names:
-            path = (folder / name).resolve()
-            if not path.is_file():
-                raise BadModelError(
-                    f"{folder} has no {name}.", expected="a complete adapter or model folder."
-                )
-            take(path, target / name)
-    return target
+def _link(files: Iterable[Path], into: Path) -> None:
+    """Bring files into a folder as links, for they may be large; the upload reads through them."""
+    for path in files:
+        (into / path.name).symlink_to(path.resolve())

@@ -84,7 +84,8 @@ def _content(store: Store, release: str, parts: Parts) -> ReleasePage:
         model=_model(parts),
         verdict=_verdict(parts),
         corpus=_corpus(store, release, parts),
-        learning_curve=_curve(store, parts.get("lora_checkpoint")),
+        learning_curve=_lines(store, parts.get("lora_checkpoint"), "learning_curve.jsonl"),
+        heldout_curve=_lines(store, parts.get("lora_checkpoint"), "heldout_curve.jsonl") or (),
         perplexity=_report(parts, "perplexity_report"),
         embeddings=_report(parts, "embedding_report"),
         completions=_report(parts, "completion_report"),
@@ -186,10 +187,13 @@ def published_beside(
     )
 
 
-def _curve(store: Store, checkpoint: Manifest | None) -> Sequence[Mapping[str, Any]] | None:
-    if checkpoint is None:
+def _lines(
+    store: Store, checkpoint: Manifest | None, name: str
+) -> Sequence[Mapping[str, Any]] | None:
+    """Return a curve that training wrote; None where this training wrote none."""
+    if checkpoint is None or name not in checkpoint.files:
         return None
-    text = (store.path_of(checkpoint) / "learning_curve.jsonl").read_text()
+    text = (store.path_of(checkpoint) / name).read_text()
     return [json.loads(line) for line in text.splitlines()]
 
 

@@ -1,12 +1,12 @@
-"""The model as MLflow serves it: continues abstracts. Copied beside every registered adapter.
+"""The model as MLflow serves it: continues abstracts. Copied beside every registered model.
 
 MLflow runs this file as it stands ("models from code", no pickle), also on machines that never saw
 this project: it imports nothing of ours, takes weights from safetensors only and never runs code
 that comes with a model. What does not belong here: anything needed to *make* the model.
 
-The folder beside it holds the adapter, the tokenizer and ``model_manifest.json``, which names the
-base: an id at a pinned revision on the Hugging Face hub, or ``models:/<name>-base/<v>`` in the same
-MLflow registry.
+The folder beside it holds the tokenizer, ``model_manifest.json``, and an adapter or a whole model.
+Of an adapter the manifest names the base: an id at a pinned revision on the Hugging Face hub, or
+``models:/<name>-base/<v>`` in the same MLflow registry.
 """
 
 from __future__ import annotations
@@ -27,19 +27,17 @@ class AbstractContinuation(PythonModel):  # type: ignore[misc]
     """Continues each abstract on its own, so that a text's continuation never depends on others."""
 
     def load_context(self, context: Any) -> None:
-        """Load tokenizer, base and adapter; called once by ``mlflow.pyfunc.load_model``."""
+        """Load tokenizer and weights; called once by ``mlflow.pyfunc.load_model``."""
         import torch
-        from peft import PeftModel
         from tokenizers import Tokenizer
 
-        folder = Path(context.artifacts["adapter"])
+        (folder,) = map(Path, context.artifacts.values())
         manifest = json.loads((folder / "model_manifest.json").read_text())
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         self.tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
         # What looks like a special token inside a text is text.
         self.tokenizer.encode_special_tokens = True
-        base = _load_base(manifest["base"], self.device)
-        self.model = PeftModel.from_pretrained(base, str(folder)).eval()
+        self.model = _load(folder, manifest, self.device).eval()
         self.bos_id, self.eos_id = manifest["bos_id"], manifest["eos_id"]
 
     def predict(
@@ -99,18 +97,30 @@ def _texts(model_input: pandas.DataFrame) -> list[str]:
     return texts
 
 
+def _load(folder: Path, manifest: dict[str, Any], device: Any) -> Any:
+    """Load a whole model, or an adapter on its base."""
+    if manifest["method"] == "full":
+        return _load_model(str(folder), device, quantisation=None, local_files_only=True)
+    from peft import PeftModel
+
+    return PeftModel.from_pretrained(_load_base(manifest["base"], device), str(folder))
+
+
 def _load_base(base: dict[str, Any], device: Any) -> Any:
     """Load the base the adapter was trained on, quantised as it was then."""
+    quantisation = base["quantisation"]
+    if base["uri"]:
+        folder = mlflow.artifacts.download_artifacts(artifact_uri=base["uri"])
+        return _load_model(folder, device, quantisation=quantisation, local_files_only=True)
+    return _load_model(base["name"], device, quantisation=quantisation, revision=base["revision"])
+
+
+def _load_model(name: str, device: Any, *, quantisation: str | None, **where: Any) -> Any:
     import torch
     from transformers import AutoModelForCausalLM
 
-    if base["uri"]:
-        where: dict[str, Any] = {"local_files_only": True}
-        name = mlflow.artifacts.download_artifacts(artifact_uri=base["uri"])
-    else:
-        where, name = {"revision": base["revision"]}, base["name"]
     dtype = torch.bfloat16 if device.type == "cuda" else torch.float32
-    if base["quantisation"] == "nf4":
+    if quantisation == "nf4":
         where |= _nf4(dtype) | {"device_map": {"": str(device)}}
     model = AutoModelForCausalLM.from_pretrained(
         name, dtype=dtype, use_safetensors=True, trust_remote_code=False, **where
@@ -119,7 +129,7 @@ def _load_base(base: dict[str, Any], device: Any) -> Any:
         if type(layer).__name__ == "Linear4bit":
             # On some CPUs its repacking before the first forward refuses small layers.
             layer.support_avx512bf16_for_cpu = False
-    return model if base["quantisation"] else model.to(device)
+    return model if quantisation else model.to(device)
 
 
 def _nf4(dtype: Any) -> dict[str, Any]:

@@ -1,22 +1,22 @@
-"""MLflow tracking: where runs are kept, and one run's parameters, metrics and files.
+"""MLflow tracking: where runs are kept, how long a server is waited for, parameters and tags.
 
 Every call names its store, so two homes can be used in one process. What does not belong here: the
-model registry (``versions``).
+run of a training (``training_run``), the model registry (``versions``).
 """
 
 from __future__ import annotations
 
 import fcntl
 import logging
-import time
-from collections.abc import Callable, Iterator, Mapping
+import os
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
 from mlflow import MlflowClient
-from mlflow.entities import Metric, Param
+from mlflow.entities import Param, RunTag
 from mlflow.exceptions import MlflowException
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -29,9 +29,17 @@ EXPERIMENT = "astro-assets"
 
 _SQLITE = "sqlite:///"
 _MAX_VALUE_CHARACTERS = 500
-_MAX_BATCH = 500
+MAX_BATCH = 500
 """Metrics per request; the server refuses more than 1,000."""
-_FLUSH_SECONDS = 5.0
+_TIMEOUT = "MLFLOW_HTTP_REQUEST_TIMEOUT"
+_ENVIRONMENT = {
+    _TIMEOUT: "30",
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",
+    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",  # our commands print JSON there
+}
+"""Seconds and tries per request, unless the environment says otherwise. MLflow's own values keep a
+caller of a server that takes connections and never answers waiting for a quarter of an hour."""
+_UPLOAD_SECONDS = 900
 
 
 @dataclass(frozen=True)
@@ -55,12 +63,27 @@ def reaching(tracking: Tracking) -> Iterator[None]:
     try:
         yield
     except (MlflowException, SQLAlchemyError, OSError) as error:
-        reason = " ".join(str(error).split())[:300]
+        reason = _short(" ".join(str(error).split()), 240)
         raise RegistryError(
             f"MLflow at {without_password(tracking.uri)} refused: {without_password(reason)}",
             expected="an MLflow store of this version that can be read and written.",
             do="Check MLFLOW_TRACKING_URI, and that its server runs or its file is intact.",
         ) from error
+
+
+@contextmanager
+def uploading(tracking: Tracking) -> Iterator[None]:
+    """Do as ``reaching``, for files: a server answers once one is stored, maybe minutes later."""
+    before = os.environ.get(_TIMEOUT)
+    os.environ[_TIMEOUT] = str(max(_UPLOAD_SECONDS, int(before or 0)))
+    try:
+        with reaching(tracking):
+            yield
+    finally:
+        if before is None:
+            del os.environ[_TIMEOUT]
+        else:
+            os.environ[_TIMEOUT] = before
 
 
 def client_of(tracking: Tracking) -> MlflowClient:
@@ -86,48 +109,11 @@ def experiment_of(tracking: Tracking) -> str:
         return str(client.create_experiment(EXPERIMENT, artifact_location=location))
 
 
-class RunLog:
-    """One open MLflow run; metrics are sent in batches, because SQLite writes are slow."""
+@dataclass(frozen=True)
+class OpenRun:
+    """A run that is open while something short is done."""
 
-    def __init__(
-        self, tracking: Tracking, run_id: str, *, clock: Callable[[], float] = time.time
-    ) -> None:
-        """Write to the run ``run_id``; ``clock`` (seconds since 1970) is injected by tests."""
-        self.run_id = run_id
-        self._tracking, self._client, self._clock = tracking, client_of(tracking), clock
-        self._waiting: list[Metric] = []
-        self._sent_at = clock()
-
-    def metric(self, step: int, values: Mapping[str, float]) -> None:
-        """Record figures at a step; they arrive within some seconds or at the end of the run."""
-        now = self._clock()
-        self._waiting += [
-            Metric(name, float(value), int(now * 1000), step) for name, value in values.items()
-        ]
-        if len(self._waiting) >= _MAX_BATCH or now - self._sent_at >= _FLUSH_SECONDS:
-            self.flush()
-
-    def tag(self, values: Mapping[str, str]) -> None:
-        """Set tags on the run."""
-        with reaching(self._tracking):
-            for name, value in values.items():
-                self._client.set_tag(self.run_id, name, value[:_MAX_VALUE_CHARACTERS])
-
-    def artifact(self, path: Path) -> None:
-        """Keep a copy of a file, or of a folder's content under the folder's name."""
-        with reaching(self._tracking):
-            if path.is_dir():
-                self._client.log_artifacts(self.run_id, str(path), path.name)
-            else:
-                self._client.log_artifact(self.run_id, str(path))
-
-    def flush(self) -> None:
-        """Send what waits."""
-        with reaching(self._tracking):
-            while self._waiting:
-                self._client.log_batch(self.run_id, metrics=self._waiting[:_MAX_BATCH])
-                del self._waiting[:_MAX_BATCH]
-        self._sent_at = self._clock()
+    run_id: str
 
 
 @contextmanager
@@ -137,7 +123,7 @@ def open_run(
     *,
     tags: Mapping[str, str] | None = None,
     params: Mapping[str, object] | None = None,
-) -> Iterator[RunLog]:
+) -> Iterator[OpenRun]:
     """Open a run and close it as FINISHED, FAILED, or KILLED when interrupted.
 
     Parameters longer than 500 characters are cut, marked by an ellipsis.
@@ -145,28 +131,37 @@ def open_run(
     client = client_of(tracking)
     with reaching(tracking):
         run = client.create_run(experiment_of(tracking), run_name=name, tags=dict(tags or {}))
-        entries = [Param(key, _short(value)) for key, value in (params or {}).items()]
-        for start in range(0, len(entries), 100):
-            client.log_batch(run.info.run_id, params=entries[start : start + 100])
-    log = RunLog(tracking, run.info.run_id)
+        log_params(client, run.info.run_id, params or {})
+    opened = OpenRun(str(run.info.run_id))
     status = "FAILED"
     try:
-        yield log
+        yield opened
         status = "FINISHED"
     except KeyboardInterrupt:
         status = "KILLED"
         raise
     finally:
-        log.flush()
         with reaching(tracking):
-            client.set_terminated(log.run_id, status)
+            client.set_terminated(opened.run_id, status)
 
 
-def _short(value: object) -> str:
+def log_params(client: MlflowClient, run_id: str, params: Mapping[str, object]) -> None:
+    """Record a run's parameters; those longer than 500 characters are cut, with an ellipsis."""
+    entries = [Param(key, _short(value)) for key, value in params.items()]
+    for start in range(0, len(entries), 100):
+        client.log_batch(run_id, params=entries[start : start + 100])
+
+
+def set_tags(client: MlflowClient, run_id: str, tags: Mapping[str, str]) -> None:
+    """Set tags on a run, one request for all; long values are cut like parameters."""
+    entries = [RunTag(name, _short(value)) for name, value in tags.items()]
+    for start in range(0, len(entries), 100):
+        client.log_batch(run_id, tags=entries[start : start + 100])
+
+
+def _short(value: object, n_characters: int = _MAX_VALUE_CHARACTERS) -> str:
     text = str(value)
-    if len(text) <= _MAX_VALUE_CHARACTERS:
-        return text
-    return text[: _MAX_VALUE_CHARACTERS - 1] + "…"
+    return text if len(text) <= n_characters else text[: n_characters - 1] + "…"
 
 
 @lru_cache(maxsize=64)
@@ -174,6 +169,8 @@ def _prepare(uri: str) -> None:
     """Make or migrate a SQLite store once, under a lock: two processes doing it at once race."""
     for name in ("mlflow", "alembic"):
         logging.getLogger(name).setLevel(logging.WARNING)
+    for name, value in _ENVIRONMENT.items():
+        os.environ.setdefault(name, value)
     if not uri.startswith(_SQLITE):
         return
     database = Path(uri.removeprefix(_SQLITE))

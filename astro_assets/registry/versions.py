@@ -5,7 +5,7 @@ What does not belong here: making versions (``registration``) and their files (`
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +16,8 @@ from astro_assets.registry.tracking import Tracking, client_of, reaching
 
 CANDIDATE = "candidate"
 CHAMPION = "champion"
+FINGERPRINT_TAG = "adapter_fingerprint"
+"""The tag that says which content a version holds; whole models have it under the same name."""
 
 _PAGE = 200
 
@@ -40,6 +42,11 @@ class ModelVersion:
     def uri(self) -> str:
         """``models:/<name>/<version>``, for MLflow's own loaders."""
         return f"models:/{self.name}/{self.version}"
+
+    @property
+    def fingerprint(self) -> str | None:
+        """sha256 of the trained model's content; None for a base."""
+        return self.tags.get(FINGERPRINT_TAG)
 
 
 @dataclass(frozen=True)
@@ -92,6 +99,21 @@ def versions_of(tracking: Tracking, model_name: str) -> tuple[ModelVersion, ...]
         return show_model(tracking, model_name).versions
     except UnknownNameError:
         return ()
+
+
+def version_with_tags(
+    tracking: Tracking, model_name: str, tags: Mapping[str, str]
+) -> ModelVersion | None:
+    """Return the newest version that carries all these tags, or None."""
+    known = versions_of(tracking, model_name)
+    return next((item for item in known if tags.items() <= item.tags.items()), None)
+
+
+def registered_version(
+    tracking: Tracking, model_name: str, fingerprint: str
+) -> ModelVersion | None:
+    """Return the version that holds the trained model with this fingerprint, if there is one."""
+    return version_with_tags(tracking, model_name, {FINGERPRINT_TAG: fingerprint})
 
 
 def set_alias(tracking: Tracking, version: ModelVersion, alias: str) -> ModelVersion:

@@ -6,7 +6,8 @@
         ├───────> diff     what one release holds and another does not
         ├───────> kept ──> garbage    what no kept release and no registered model names
         │  registered ┘
-        └───────> due      which months the monthly refresh has to ask for
+        ├───────> due      which months the monthly refresh has to ask for
+        └───────> growth   whether a release has outgrown the champion
 
     origin    what a release was made from, as its manifests say
     scratch   the folder a rebuild is made in, gone when it ends
@@ -18,6 +19,7 @@
     places    the names of what we make, and where: nothing else is ever removed
     garbage   what may go, and taking it away
     due       months without token blocks
+    growth    training tokens of a release against those the champion was trained on
 
 What does not belong here: making a release (the stages do, each its part) and showing any of this.
 """

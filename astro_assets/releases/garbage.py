@@ -11,13 +11,12 @@ What does not belong here: what must stay (``kept``) and what we make where (``p
 from __future__ import annotations
 
 import os
-import secrets
-import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 
+from astro_assets.artifacts import atomic
 from astro_assets.artifacts.home import Home
 from astro_assets.artifacts.manifest import Store
 from astro_assets.code_versions import CODE_VERSIONS
@@ -27,6 +26,7 @@ from astro_assets.releases import scratch
 from astro_assets.releases.kept import Kept, kept_of, pointers
 from astro_assets.releases.places import PLACES, Place, entries_of, links_in, temporaries
 from astro_assets.releases.registered import Registered
+from astro_assets.releases.unfinished import is_wanted
 from astro_assets.warehouse.views import publish_views
 
 LEFT_AFTER = timedelta(days=1)
@@ -77,7 +77,7 @@ def find_garbage(
     forgotten = [item for release in dict.fromkeys(forget) for item in _pointers(store, release)]
     _refuse_champions(store, registered, forget)
     kept = kept_of(store, registered, forgotten=forget)
-    unnamed = [item for place in PLACES for item in _unnamed(home, place, kept)]
+    unnamed = [item for place in PLACES for item in _unnamed(home, place, kept, now)]
     left = [_item(home, "left by killed writes", path) for path in _left(home, now)]
     return Garbage(tuple(forgotten + unnamed + left), tuple(links_in(home)))
 
@@ -140,7 +140,7 @@ def _refuse_champions(store: Store, registered: Registered, forget: Sequence[str
             )
 
 
-def _unnamed(home: Home, place: Place, kept: Kept) -> Iterator[Item]:
+def _unnamed(home: Home, place: Place, kept: Kept, now: datetime) -> Iterator[Item]:
     """Yield what lies in a place and is not kept."""
     for path in entries_of(home, place):
         relative = path.relative_to(home.root)
@@ -148,6 +148,8 @@ def _unnamed(home: Home, place: Place, kept: Kept) -> Iterator[Item]:
             stays = (path.parent.name, path.stem) in kept.manifests
         elif place.folder == "proofs":
             stays = f"papers/snapshot/{path.stem.rpartition('-')[2]}" in kept.paths
+        elif place.folder == "trainings":
+            stays = is_wanted(home, path, kept, now=now)
         elif place.kind == "downloaded models":
             stays = f"{path.parent.name}/{path.name}" in kept.registered.versions
         else:
@@ -195,6 +197,4 @@ def _remove(root: Path, path: Path) -> None:
     if not path.is_dir():
         path.unlink()
         return
-    aside = path.with_name(f".{path.name[:40]}.{secrets.token_hex(4)}")
-    path.rename(aside)
-    shutil.rmtree(aside)
+    atomic.remove_folder(path)

@@ -58,6 +58,8 @@ PLACES = (
     ),
     Place("lists of near copies", "near_copies", rf"pairs-{_KEY}\.parquet"),
     Place("adapters", "adapters", _KEY, is_folder=True),
+    # Unfinished ones are gone on with; which of them may go is for ``unfinished`` to say.
+    Place("unfinished trainings", "trainings", _KEY, is_folder=True),
     Place(
         "evaluations",
         "evaluations",
@@ -82,6 +84,9 @@ _BESIDE = (
     # Of windows these siblings alone: no page was ever in them whole.
     Place("", "windows/*", r"page-[0-9]{5}\.xml\.gz|journal\.jsonl"),
     Place("", "windows/*", r"rows-[0-9a-f]{16}\.parquet|duckdb"),
+    # What we write of a training; its trainer may be at work, and what it writes is its own.
+    Place("", "trainings", rf"parent-{_KEY}\.json"),
+    Place("", "trainings/*", r"(job|mlflow)\.json|heldout\.npz|replay\.npy"),
     # A full harvest, and Kaggle's download. Its `.part` is no such sibling: it is gone on with.
     Place("", _HARVEST, r"arxiv-oai\.jsonl\.gz"),
     Place("", f"{_HARVEST}/astro-ph", r"page-[0-9]{5}\.xml\.gz|journal\.jsonl"),

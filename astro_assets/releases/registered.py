@@ -20,7 +20,7 @@ from astro_assets.artifacts.manifest import Manifest, Store
 from astro_assets.errors import RegistryError
 from astro_assets.registry import ledger
 from astro_assets.registry.tracking import Tracking, client_of, reaching
-from astro_assets.registry.versions import CHAMPION, ModelVersion, list_models
+from astro_assets.registry.versions import CHAMPION, FINGERPRINT_TAG, ModelVersion, list_models
 from astro_assets.releases.origin import every_manifest
 from astro_assets.settings import without_password
 
@@ -33,7 +33,7 @@ class Registered:
     """What the registry's model versions refer to."""
 
     adapters: frozenset[str] = frozenset()
-    """Fingerprints of registered adapters."""
+    """Fingerprints of registered adapters; models trained whole are counted among them."""
     bases: frozenset[str] = frozenset()
     """Digests of the bases they stand on."""
     versions: frozenset[str] = frozenset()
@@ -55,11 +55,11 @@ def registered_in(tracking: Tracking, store: Store) -> Registered:
         DamagedArtifactError: a manifest of an adapter cannot be read.
     """
     trained = list(every_manifest(store, "lora_checkpoint"))
-    if _is_absent(tracking):
+    if is_absent(tracking):
         _refuse_other(tracking, store, trained, unknown=trained)
         return Registered()
     versions = [version for model in list_models(tracking) for version in model.versions]
-    adapters = _tagged("adapter_fingerprint", versions)
+    adapters = _tagged(FINGERPRINT_TAG, versions)
     unknown = [
         adapter
         for adapter in trained
@@ -71,12 +71,13 @@ def registered_in(tracking: Tracking, store: Store) -> Registered:
         adapters=adapters,
         bases=_tagged("base_digest", versions),
         versions=frozenset(f"{version.name}/{version.version}" for version in versions),
-        champions=_tagged("adapter_fingerprint", champions),
+        champions=_tagged(FINGERPRINT_TAG, champions),
         elsewhere=frozenset(adapter.fingerprint for adapter in unknown),
     )
 
 
-def _is_absent(tracking: Tracking) -> bool:
+def is_absent(tracking: Tracking) -> bool:
+    """Tell whether a SQLite store does not exist yet; asking it anything would make it."""
     database = Path(tracking.uri.removeprefix("sqlite:///"))
     return tracking.uri.startswith("sqlite:") and not database.is_file()
 
@@ -109,7 +110,7 @@ def _refuse_other(
         return
     names = "; ".join(_named(store, adapter) for adapter in unknown[:_SHOWN])
     more = f"; and {len(unknown) - _SHOWN:,} more" if len(unknown) > _SHOWN else ""
-    absent = ", which does not exist," if _is_absent(tracking) else ""
+    absent = ", which does not exist," if is_absent(tracking) else ""
     raise RegistryError(
         f"MLflow at {without_password(tracking.uri)}{absent} knows none of the adapters that were "
         f"trained in {store.home.root}. Missing there: {names}{more}. Nothing was removed.",

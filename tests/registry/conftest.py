@@ -5,10 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from astro_assets.registry.base_facts import BaseFacts
-from astro_assets.registry.registration import register_adapter, register_base
+from astro_assets.artifacts.fingerprint import of_folder
+from astro_assets.registry.base_facts import BaseFacts, ModelFacts, ParentFacts
+from astro_assets.registry.registration import register_model
 from astro_assets.registry.tracking import Tracking, client_of, open_run
 from astro_assets.registry.versions import ModelVersion
+from tests.tiny import make_tiny_base
 
 NAME = "astrollama"
 SCRATCH = BaseFacts("scratch", "scratch-ab12", None, "d" * 64, None, None)
@@ -25,6 +27,25 @@ def make_adapter(folder: Path, base: Path, *, seed: int = 0) -> Path:
     get_peft_model(AutoModelForCausalLM.from_pretrained(base), config).save_pretrained(folder)
     (folder / "training_args.bin").write_bytes(b"a pickle")
     (folder / "optimizer.pt").write_bytes(b"a pickle")
+    return folder
+
+
+def make_whole_model(folder: Path, *, shard_size: str = "50GB") -> Path:
+    """Write what full training leaves: a model of its own, and what must stay out of a version."""
+    import torch
+    from transformers import AutoModelForCausalLM
+
+    folder.mkdir(exist_ok=True)
+    model = AutoModelForCausalLM.from_pretrained(make_tiny_base(folder, seed=1))
+    for name, weights in model.named_parameters():
+        if ".layers." in name and weights.dim() == 2:
+            torch.nn.init.normal_(weights, std=0.5)  # so that what it says is not its last token
+    (folder / "model.safetensors").unlink()
+    model.save_pretrained(folder, max_shard_size=shard_size)
+    for name in ("training_args.bin", "optimizer.pt", "pytorch_model.bin", "rng_state.pth"):
+        (folder / name).write_bytes(b"a pickle")
+    for name in ("learning_curve.jsonl", "recipe.json", "consolidated.safetensors"):
+        (folder / name).write_text("{}\n")
     return folder
 
 
@@ -66,15 +87,22 @@ def registered(
 
 
 def register(
-    tracking: Tracking, adapter: Path, base_folder: Path, *, fingerprint: str = "a" * 64
+    tracking: Tracking,
+    folder: Path,
+    base_folder: Path,
+    *,
+    fingerprint: str = "a" * 64,
+    method: str = "lora",
+    parent: ParentFacts | None = None,
 ) -> ModelVersion:
+    recipe = {"name": "smoke", "method": method, "quantisation": None, "betas": [0.9, 0.95]}
     with open_run(tracking, "train") as run:
-        return register_adapter(
+        return register_model(
             tracking,
+            ModelFacts(SCRATCH, method, recipe, parent, of_folder(folder)),
             model_name=NAME,
-            adapter_folder=adapter,
+            folder=folder,
             base_folder=base_folder,
-            base=register_base(tracking, NAME, SCRATCH, base_folder),
             fingerprint=fingerprint,
             run_id=run.run_id,
             tags={"release": "2026-06", "dagster_run_id": "r1"},

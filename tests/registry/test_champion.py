@@ -25,7 +25,7 @@ class Registry:
         )
         monkeypatch.setattr(
             champion,
-            "version_of_adapter",
+            "registered_version",
             lambda _t, _n, adapter: self.version(int(adapter.removeprefix("adapter-"))),
         )
         monkeypatch.setattr(champion, "set_alias", self.promote)

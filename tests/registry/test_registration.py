@@ -7,7 +7,7 @@ import pytest
 from astro_assets.artifacts import fingerprint
 from astro_assets.errors import BadModelError, RegistryError, UnknownNameError
 from astro_assets.registry.base_facts import BaseFacts
-from astro_assets.registry.download import download_adapter
+from astro_assets.registry.download import download_model
 from astro_assets.registry.registration import register_base
 from astro_assets.registry.tracking import Tracking
 from astro_assets.registry.versions import (
@@ -36,11 +36,11 @@ def test_a_version_comes_back_byte_for_byte_where_it_lies(
     registered: Registered, adapter: Path, tiny_base: Path, tmp_path: Path
 ) -> None:
     tracking, version = registered
-    found = download_adapter(tracking, version, tmp_path)
-    assert found.base == replace(SCRATCH, uri="models:/astrollama-base/1")
+    found = download_model(tracking, version, tmp_path)
+    assert found.facts.base == replace(SCRATCH, uri="models:/astrollama-base/1")
     assert found.base_folder is not None
     for name in ("adapter_config.json", "adapter_model.safetensors"):
-        assert (found.adapter_folder / name).read_bytes() == (adapter / name).read_bytes()
+        assert (found.folder / name).read_bytes() == (adapter / name).read_bytes()
     assert fingerprint.of_folder(found.base_folder) == fingerprint.of_folder(tiny_base)
     assert list(tmp_path.iterdir()) == []  # a local store is not copied
 
@@ -49,7 +49,7 @@ def test_no_pickle_and_no_machine_path_enters_a_version(
     registered: Registered, tmp_path: Path
 ) -> None:
     tracking, version = registered
-    folder = download_adapter(tracking, version, tmp_path).adapter_folder.parents[1]
+    folder = download_model(tracking, version, tmp_path).folder.parents[1]
     names = {path.name for path in folder.rglob("*") if path.is_file()}
     assert {"served_model.py", "MLmodel", "model_manifest.json", "tokenizer.json"} <= names
     assert not [name for name in names if name.endswith((".pkl", ".bin", ".pt"))]
@@ -128,7 +128,7 @@ def test_a_version_of_somebody_else_is_refused(
     tracking: Tracking, adapter: Path, tiny_base: Path, tmp_path: Path
 ) -> None:
     version = register(tracking, adapter, tiny_base)
-    folder = download_adapter(tracking, version, tmp_path).adapter_folder
+    folder = download_model(tracking, version, tmp_path).folder
     (folder / "model_manifest.json").write_text(json.dumps({"base": "what?"}))
-    with pytest.raises(RegistryError, match="does not say which base"):
-        download_adapter(tracking, version, tmp_path)
+    with pytest.raises(RegistryError, match="does not say what was trained"):
+        download_model(tracking, version, tmp_path)

@@ -12,10 +12,10 @@ from typing import Any
 import mlflow
 import pytest
 
-from astro_assets.registry.download import download_adapter
+from astro_assets.registry.download import download_model
 from astro_assets.registry.tracking import Tracking
-from astro_assets.registry.versions import ModelVersion, set_alias
-from tests.registry.conftest import register
+from astro_assets.registry.versions import ModelVersion, set_alias, version_at
+from tests.registry.conftest import make_whole_model, register
 
 PROMPTS = ["We present a survey of galaxies", "The model of the <s> plasma"]
 
@@ -59,10 +59,10 @@ def test_it_generates_what_the_adapter_on_its_base_generates(
 
     from astro_assets.corpus.tokenizer import Tokenizer
 
-    found = download_adapter(*registered, tmp_path)
-    tokenizer = Tokenizer.load(found.adapter_folder)
+    found = download_model(*registered, tmp_path)
+    tokenizer = Tokenizer.load(found.folder)
     base = AutoModelForCausalLM.from_pretrained(found.base_folder)
-    model = PeftModel.from_pretrained(base, found.adapter_folder).eval()
+    model = PeftModel.from_pretrained(base, found.folder).eval()
     prompt = tokenizer.encode_batch(PROMPTS[:1])[0]
     ids = [tokenizer.bos_id, *prompt]
     with torch.inference_mode():
@@ -157,9 +157,33 @@ def test_the_same_through_a_server(
     version = register(tracking, adapter, tiny_base)
     assert register(tracking, adapter, tiny_base).version == version.version
     assert set_alias(tracking, version, "champion").aliases == ("candidate", "champion")
-    found = download_adapter(tracking, version, tmp_path / "fetched")
-    assert found.adapter_folder.is_relative_to(tmp_path / "fetched")
+    found = download_model(tracking, version, tmp_path / "fetched")
+    assert found.folder.is_relative_to(tmp_path / "fetched" / "astrollama" / "1")
     weights = "adapter_model.safetensors"
-    assert (found.adapter_folder / weights).read_bytes() == (adapter / weights).read_bytes()
+    assert (found.folder / weights).read_bytes() == (adapter / weights).read_bytes()
+    stamp = (found.folder / weights).stat()
+    again = download_model(tracking, version, tmp_path / "fetched")
+    assert again == found and (found.folder / weights).stat() == stamp, "fetched once"
     done = in_a_fresh_process(server, tmp_path)
     assert (done.returncode, done.stdout) == (0, "1\n"), done.stderr
+    whole = make_whole_model(tmp_path / "whole")
+    version = register(tracking, whole, tiny_base, fingerprint="b" * 64, method="full")
+    found = download_model(tracking, version, tmp_path / "fetched")
+    weights = "model.safetensors"
+    assert (found.folder / weights).read_bytes() == (whole / weights).read_bytes()
+    done = in_a_fresh_process(server, tmp_path)
+    assert (done.returncode, done.stdout) == (0, "1\n"), done.stderr
+
+
+@pytest.mark.slow
+def test_a_copy_of_another_registry_s_version_is_not_taken_for_this_one_s(
+    server: str, adapter: Path, tiny_base: Path, tmp_path: Path
+) -> None:
+    tracking, to = Tracking(server), tmp_path / "fetched"
+    found = download_model(tracking, register(tracking, adapter, tiny_base), to)
+    kept = to / "astrollama" / "1" / "fetched.json"
+    kept.write_text(kept.read_text().replace('"from": "', '"from": "elsewhere-'))
+    (found.folder / "adapter_model.safetensors").write_bytes(b"of another registry")
+    again = download_model(tracking, version_at(tracking, "astrollama", "candidate"), to)
+    weights = "adapter_model.safetensors"
+    assert (again.folder / weights).read_bytes() == (adapter / weights).read_bytes()

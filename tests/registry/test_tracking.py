@@ -1,49 +1,24 @@
+import os
 from pathlib import Path
 
 import pytest
 
 from astro_assets.errors import RegistryError
-from astro_assets.registry.tracking import RunLog, Tracking, client_of, open_run
+from astro_assets.registry.tracking import Tracking, client_of, open_run, uploading
 from tests.registry.conftest import store_under
 
 
-def test_a_run_keeps_params_tags_metrics_and_files(tracking: Tracking, tmp_path: Path) -> None:
-    (tmp_path / "curve.jsonl").write_text("{}\n")
+def test_a_run_keeps_params_and_tags(tracking: Tracking, tmp_path: Path) -> None:
     with open_run(
-        tracking, "train 2026-06", tags={"release": "2026-06"}, params={"rank": 16}
-    ) as log:
-        log.metric(1, {"nll_nats_per_token": 5.0, "learning_rate": 0.1})
-        log.metric(2, {"nll_nats_per_token": 4.5})
-        log.artifact(tmp_path / "curve.jsonl")
-    client = client_of(tracking)
-    run = client.get_run(log.run_id)
+        tracking, "store 2026-06", tags={"release": "2026-06"}, params={"rank": 16}
+    ) as opened:
+        pass
+    run = client_of(tracking).get_run(opened.run_id)
     assert run.info.status == "FINISHED"
-    assert run.info.run_name == "train 2026-06"
+    assert run.info.run_name == "store 2026-06"
     assert run.data.params == {"rank": "16"}
     assert run.data.tags["release"] == "2026-06"
-    history = client.get_metric_history(log.run_id, "nll_nats_per_token")
-    assert [(item.step, item.value) for item in history] == [(1, 5.0), (2, 4.5)]
-    assert [item.path for item in client.list_artifacts(log.run_id)] == ["curve.jsonl"]
     assert run.info.artifact_uri.startswith((tracking.artifact_root or tmp_path).as_uri())
-
-
-def test_metrics_wait_until_some_seconds_have_passed(tracking: Tracking) -> None:
-    with open_run(tracking, "slow") as opened:
-        seconds = iter([100.0, 101.0, 106.0, 107.0])
-        log = RunLog(tracking, opened.run_id, clock=lambda: next(seconds))
-        seen = lambda: len(client_of(tracking).get_metric_history(opened.run_id, "loss"))  # noqa: E731
-        log.metric(1, {"loss": 3.0})
-        assert seen() == 0
-        log.metric(2, {"loss": 2.0})
-        assert seen() == 2
-
-
-def test_a_thousand_metrics_arrive_whole(tracking: Tracking) -> None:
-    with open_run(tracking, "many") as log:
-        for step in range(1_201):
-            log.metric(step, {"loss": float(step)})
-    history = client_of(tracking).get_metric_history(log.run_id, "loss")
-    assert sorted(item.step for item in history) == list(range(1_201))
 
 
 @pytest.mark.parametrize(
@@ -52,18 +27,15 @@ def test_a_thousand_metrics_arrive_whole(tracking: Tracking) -> None:
 def test_a_run_that_breaks_off_says_so(
     tracking: Tracking, error: type[BaseException], status: str
 ) -> None:
-    with pytest.raises(error), open_run(tracking, "broken") as log:
-        log.metric(1, {"loss": 1.0})
+    with pytest.raises(error), open_run(tracking, "broken") as opened:
         raise error
-    run = client_of(tracking).get_run(log.run_id)
-    assert run.info.status == status
-    assert run.data.metrics == {"loss": 1.0}
+    assert client_of(tracking).get_run(opened.run_id).info.status == status
 
 
 def test_a_long_parameter_is_cut_and_marked(tracking: Tracking) -> None:
-    with open_run(tracking, "long", params={"text": "x" * 20_000}) as log:
+    with open_run(tracking, "long", params={"text": "x" * 20_000}) as opened:
         pass
-    kept = client_of(tracking).get_run(log.run_id).data.params["text"]
+    kept = client_of(tracking).get_run(opened.run_id).data.params["text"]
     assert len(kept) == 500
     assert kept.endswith("x…")
 
@@ -74,6 +46,19 @@ def test_a_file_that_is_no_store_is_a_named_error(tmp_path: Path) -> None:
         client_of(store_under(tmp_path))
 
 
+def test_files_are_given_more_time_than_questions(
+    tracking: Tracking, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "7")
+    with pytest.raises(RegistryError, match="refused"), uploading(tracking):
+        assert os.environ["MLFLOW_HTTP_REQUEST_TIMEOUT"] == "900"
+        raise OSError("the wire broke")
+    assert os.environ["MLFLOW_HTTP_REQUEST_TIMEOUT"] == "7"
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "5000")
+    with uploading(tracking):
+        assert os.environ["MLFLOW_HTTP_REQUEST_TIMEOUT"] == "5000"
+
+
 def test_making_a_store_says_nothing(
     tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -82,3 +67,13 @@ def test_making_a_store_says_nothing(
         pass
     assert capfd.readouterr() == ("", "")
     assert [path.name for path in tmp_path.iterdir()] == ["home"]
+
+
+def test_a_server_is_waited_for_as_long_as_the_environment_says_else_half_a_minute(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("MLFLOW_HTTP_REQUEST_TIMEOUT", raising=False)
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "5")
+    client_of(Tracking(f"sqlite:///{tmp_path / 'patience.db'}", tmp_path))
+    assert os.environ["MLFLOW_HTTP_REQUEST_TIMEOUT"] == "30"
+    assert os.environ["MLFLOW_HTTP_REQUEST_MAX_RETRIES"] == "5"

@@ -42,6 +42,7 @@ def plant(home: Path) -> set[str]:
         f"tokens/general-2020-01-train-{KEY}",
         f"tokens/general-2020-01-train-{KEY[:8]}-{KEY}",
         f"adapters/{KEY}",
+        f"trainings/{KEY}",
         f"evaluations/perplexity-{KEY}",
         f"bases/scratch-{KEY}",
         "bases/downloaded/astrollama/7",

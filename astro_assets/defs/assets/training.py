@@ -1,11 +1,11 @@
 """Models: the base, and the adapter trained on a release."""
 
-from dataclasses import asdict, fields, replace
+from dataclasses import asdict, replace
 from typing import Any
 
 import dagster as dg
 
-from astro_assets.artifacts.manifest import Built, Manifest, Store
+from astro_assets.artifacts.manifest import Built, Manifest
 from astro_assets.defs.adapter import (
     keep,
     materialise,
@@ -17,6 +17,7 @@ from astro_assets.defs.adapter import (
 )
 from astro_assets.defs.judges import shard_paths
 from astro_assets.defs.resources import Workspace
+from astro_assets.errors import BadModelError
 
 
 @unit(
@@ -28,19 +29,46 @@ def base_model(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
     ``scratch`` is a tiny Llama pretrained once on the train side of the general sample; it is kept
     as arXiv grows, until --rebuild-base asks for another.
     """
+    from astro_assets.training.recipe import load_recipe
+
     workspace = workspace_of(context)
-    if workspace.settings.base_model == "scratch":
+    settings = workspace.settings
+    asked = settings.base_model or load_recipe(settings.recipe).base or "scratch"
+    if asked == "scratch":
         return _scratch_base(context, workspace)
     from astro_assets.models.base import resolve_base
 
     # Described again each time: the folder is not ours, its digest is what counts.
-    base = resolve_base(workspace.settings.base_model)
+    base = resolve_base(asked, hub_token=settings.hf_token.get_secret_value() or None)
+    _refuse_changed(workspace, base)
     return materialise(
         context,
         parents=[],
         parameters={"base": base.name, "digest": base.digest, "folder": str(base.folder)},
         build=lambda _key: _described(base),
     )
+
+
+def _refuse_changed(workspace: Workspace, base: Any) -> None:
+    """Raise if a hub's base has other files than when the same revision was recorded here.
+
+    Raises:
+        BadModelError: it has; what was recorded stays current.
+    """
+    from astro_assets.releases.origin import every_manifest
+
+    for known in every_manifest(workspace.store, "base_model"):
+        facts = known.facts
+        named = (facts["kind"], facts["name"], facts["revision"])
+        is_same = named == (base.kind, base.name, base.revision) and base.kind == "hub"
+        if is_same and facts["digest"] != base.digest:
+            raise BadModelError(
+                f"{base.name}@{base.revision} in {base.folder} has digest {base.digest[:12]}…, "
+                f"recorded is {facts['digest'][:12]}….",
+                expected="the same files for the same revision.",
+                do="Remove that folder from the hub's cache (HF_HOME) and materialise base_model "
+                "again: it is fetched anew.",
+            )
 
 
 def _scratch_base(context: dg.AssetExecutionContext, workspace: Workspace) -> Any:
@@ -96,90 +124,68 @@ def _described(base: Any) -> Built:
     )
 
 
-def base_of(store: Store, manifest: Manifest) -> Any:
-    """Return the base model a manifest describes."""
-    from astro_assets.models.base import BaseModel
-
-    names = [field.name for field in fields(BaseModel) if field.name != "folder"]
-    known = {name: manifest.facts[name] for name in names}
-    return BaseModel(folder=store.path_of(manifest), **known)
-
-
 @unit(
     group="training",
     kinds={"pytorch", "huggingface", "mlflow"},
-    deps=["token_blocks", "base_model"],
+    deps=["token_blocks", "base_model", "near_copies", "astro_ph_papers", "general_papers"],
     pool="gpu",
 )
 def lora_checkpoint(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
     """The adapter trained on the release's train blocks, and its version in the MLflow registry.
 
-    One MLflow run per training, one version per adapter, alias ``candidate``.
+    Trained in a process of its own, which is gone on with when it was stopped or killed. One MLflow
+    run per training, one version per adapter, alias ``candidate``. Held-out papers are measured
+    while it runs; with the recipe's ``init_from: champion`` it starts from the present champion.
     """
-    from astro_assets.corpus.streams import open_blocks
-    from astro_assets.corpus.tokenizer import refuse_other_tokenizer
-    from astro_assets.registry.checkpoint import Identity, train_and_log
-    from astro_assets.training.recipe import load_recipe
+    from astro_assets.defs.training_figures import shown
+    from astro_assets.defs.training_order import Wanted
+    from astro_assets.registry.checkpoint import retire, train_and_log
 
     workspace, release = workspace_of(context), context.partition_key
-    store, recipe = workspace.store, load_recipe(workspace.settings.recipe)
-    base, tokens = store.require("base_model", None), store.require("token_blocks", release)
-    refuse_other_tokenizer(tokens.facts["tokenizer"], store.path_of(base), release)
-    parents = {"base_model": base.fingerprint, "token_blocks": tokens.fingerprint}
-    identity = Identity(release, context.run.run_id, parents)
+    wanted = Wanted.of(workspace, release)
+    if wanted.is_from_champion and wanted.parent is None:
+        context.log.info("There is no champion yet: the training starts from the base.")
+
+    def linked(mlflow_run_id: str) -> None:
+        context.instance.add_run_tags(context.run_id, {"mlflow_run_id": mlflow_run_id})
 
     def train(key: str) -> Built:
-        # Their own checks ran when they were made; what rotted since must not be trained on.
-        store.verify(base)
-        store.verify(tokens)
-        blocks = {
-            field: open_blocks(tokens.facts, store.path_of(tokens), field=field, side="train")
-            for field in ("astro", "general")
-        }
         made: Built = train_and_log(
             tracking_of(workspace),
-            base_of(store, base),
-            blocks,
-            recipe,
+            wanted.order(key, context.run_id),
             workspace.home.adapters / key,
-            identity=identity,
-            threads=workspace.settings.threads,
             progress=progress_of(context),
+            say=context.log.info,
+            on_run_id=linked,
         )
         return made
 
     manifest, reused = keep(
-        context, parents=[base, tokens], parameters={"recipe": recipe.as_dict()}, build=train
+        context, parents=wanted.parents, parameters=wanted.parameters, build=train
     )
-    return _registered(context, manifest, base, identity, reused=reused)
-
-
-def _registered(
-    context: dg.AssetExecutionContext,
-    manifest: Manifest,
-    base: Manifest,
-    identity: Any,
-    *,
-    reused: bool,
-) -> Any:
-    """Register the adapter (again, should the registry have lost it) and show where."""
-    from astro_assets.registry.checkpoint import base_facts, register_checkpoint
-
-    workspace = workspace_of(context)
-    store = workspace.store
-    version = register_checkpoint(
-        tracking_of(workspace),
-        manifest,
-        store.path_of(manifest),
-        base_facts(base, quantisation=manifest.parameters["recipe"]["quantisation"]),
-        store.path_of(base),
-        model_name=workspace.settings.model_name,
-        identity=identity,
-    )
+    retire(workspace.home.trainings / manifest.key[:16], manifest)
+    version = _registered(workspace, manifest, wanted, context.run_id)
     return result(
         context,
         manifest,
         reused=reused,
         model=f"{version.name} version {version.version}",
         mlflow_run_id=manifest.facts["mlflow_run_id"],
+        **shown(workspace.store, manifest),
+    )
+
+
+def _registered(workspace: Workspace, manifest: Manifest, wanted: Any, run_id: str) -> Any:
+    """Register the adapter (again, should the registry have lost it) and return its version."""
+    from astro_assets.registry.checkpoint import base_facts, register_checkpoint
+
+    store, base = workspace.store, wanted.base
+    return register_checkpoint(
+        tracking_of(workspace),
+        manifest,
+        store.path_of(manifest),
+        base_facts(base, quantisation=manifest.parameters["recipe"]["quantisation"]),
+        store.path_of(base),
+        model_name=workspace.settings.model_name,
+        identity=wanted.identity(run_id),
     )

@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 PACKAGE := astro_assets tests bench
 
-.PHONY: demo test test-fast torture install check format lint types contracts ui clean
+.PHONY: demo test test-fast torture install check format lint types contracts ui images clean
 
 demo: $(INSTALLED)
 	$(BIN)/astro-assets demo
@@ -49,6 +49,10 @@ contracts: $(INSTALLED)
 
 ui: $(INSTALLED)
 	$(BIN)/astro-assets ui
+
+# Both images without a Docker engine, and the smoke training through them; as root (docker/build.sh).
+images:
+	docker/build.sh
 
 clean:
 	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache

@@ -66,6 +66,16 @@ def refuse_unknown_base(spec: str) -> None:
         raise _unknown(spec)
 
 
+def hub_id(spec: str) -> tuple[str | None, str | None]:
+    """Return repository and revision of ``org/name[@revision]``, two None for anything else.
+
+    >>> hub_id("org/name@main")
+    ('org/name', 'main')
+    """
+    match = _HUB_ID.fullmatch(spec)
+    return (match["repo"], match["revision"]) if match else (None, None)
+
+
 def resolve_base(spec: str, *, hub_token: str | None = None) -> BaseModel:
     """Find the base that ``spec`` names: a local folder, or ``org/name[@revision]`` on the hub.
 
@@ -144,19 +154,20 @@ def base_file_names(folder: Path) -> list[str]:
 
 def _fetch(repo: str, revision: str | None, token: str | None) -> Path:
     """Return the hub cache's folder of a model, named by its commit."""
-    import httpx
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
 
+    # The hub's client has its own HTTP library, which may not be ours: a connection that fails
+    # raises that one's error, of which the hub's is a kind.
+    failed = next(kind for kind in HfHubHTTPError.__mro__ if kind.__name__ == "HTTPError")
     try:
         found = snapshot_download(
             repo, revision=revision, token=token, allow_patterns=list(_FETCHED)
         )
     except (
-        HfHubHTTPError,
+        failed,
         HFValidationError,
         LocalEntryNotFoundError,
-        httpx.HTTPError,
         OSError,
     ) as error:
         raise BadModelError(

@@ -123,3 +123,21 @@ def test_tokenizer_of_another_model(folder: Path) -> None:
 def test_real_small_llama(shared: Path) -> None:
     base = describe_base(shared / "models" / "stories260K", name="stories", kind="path")
     assert (base.n_parameters, base.n_vocab, base.max_positions) == (260_032, 512, 512)
+
+
+def test_a_hub_that_cannot_be_reached_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The error is of the HTTP library that the hub's client uses, whichever that is."""
+    import importlib
+
+    import huggingface_hub
+    from huggingface_hub.errors import HfHubHTTPError
+
+    http = next(kind for kind in HfHubHTTPError.__mro__ if kind.__name__ == "HTTPError")
+    library = importlib.import_module(http.__module__.partition(".")[0])
+
+    def unreachable(*_given: object, **_more: object) -> str:
+        raise library.ConnectError("no route to host")
+
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", unreachable)
+    with pytest.raises(BadModelError, match="did not give some/model .*no route to host"):
+        resolve_base("some/model")

@@ -33,6 +33,8 @@ class BaseFacts:
     """None or nf4: how the base was held while the adapter was trained."""
     uri: str | None
     """``models:/<name>-base/<v>`` of a base that is on no hub."""
+    files: Mapping[str, str] = field(default_factory=dict)
+    """Name -> sha256 of what ``digest`` is made of; empty in versions that did not record it."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +59,8 @@ class ModelFacts:
     parent: ParentFacts | None = None
     """None: trained from the base."""
     files: Mapping[str, str] = field(default_factory=dict)
-    """Name -> sha256 of the model's own files; empty in versions that did not record it yet."""
+    """Name -> sha256 of the files beside the manifest, an adapter's tokenizer among them; empty in
+    versions that did not record it yet."""
 
     @property
     def is_whole(self) -> bool:

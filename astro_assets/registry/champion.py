@@ -108,6 +108,12 @@ def opponent_of(
 
     A candidate that was decided on before keeps the opponent it had then, so that running an old
     release again asks the same question; ``afresh`` takes the present champion instead.
+
+    Raises:
+        DamagedArtifactError: a file of it, or of its base in the registry, is not what was
+            registered.
+        BadModelError: the hub does not give its base, or other files under the same revision.
+        RegistryError: MLflow cannot be reached, or the version's files are gone or none of ours.
     """
     candidate = registered_version(tracking, model_name, adapter_fingerprint)
     decided = None if candidate is None or afresh else _last_entry(ledger_path, candidate)
@@ -120,6 +126,7 @@ def opponent_of(
         return None
     champion = find_version(tracking, model_name, version=number)
     found = download_model(tracking, champion, download_to)
+    refuse_damaged(champion, found)
     return found.handle(
         f"champion (version {champion.version})", digest=champion.fingerprint or champion.uri
     )

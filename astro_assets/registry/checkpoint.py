@@ -38,7 +38,14 @@ from astro_assets.registry.versions import (
     versions_of,
 )
 from astro_assets.training.job import RESULT, TrainingJob
-from astro_assets.training.launcher import PATIENCE, Patience, Start, elsewhere, run_job
+from astro_assets.training.launcher import (
+    PATIENCE,
+    Patience,
+    Start,
+    elsewhere,
+    processes_elsewhere,
+    run_job,
+)
 from astro_assets.training.result import FACTS, HELDOUT_CURVE, LEARNING_CURVE, read_result
 from astro_assets.training.runtime import count_processes, this_machine
 
@@ -86,6 +93,7 @@ def base_facts(base: Manifest, *, quantisation: str | None) -> BaseFacts:
         digest=base.facts["digest"],
         quantisation=quantisation,
         uri=None,
+        files=base.files,
     )
 
 
@@ -120,7 +128,7 @@ def train_and_log(
     """
     result = order.work / RESULT
     if not order.is_here and not result.is_dir():
-        raise elsewhere(order.work, order.job.runtime.n_processes or 1)
+        raise elsewhere(order.work, processes_elsewhere(order.job))
     run = TrainingRun(
         tracking, order.work / MLFLOW_NOTE, _about(order), say=say, on_run_id=on_run_id
     )

@@ -14,9 +14,9 @@ from urllib.parse import unquote, urlsplit
 import mlflow.artifacts
 
 from astro_assets.artifacts import atomic, fingerprint
-from astro_assets.errors import DamagedArtifactError, RegistryError
+from astro_assets.errors import BadModelError, DamagedArtifactError, RegistryError
 from astro_assets.models.handle import ModelHandle
-from astro_assets.registry.base_facts import ModelFacts, read_manifest
+from astro_assets.registry.base_facts import BaseFacts, ModelFacts, read_manifest
 from astro_assets.registry.tracking import Tracking, client_of, reaching
 from astro_assets.registry.versions import ModelVersion, find_version
 
@@ -36,17 +36,20 @@ class Downloaded:
     """None for a base on a hub (``facts.base`` says which), and for a whole model."""
 
     def handle(self, label: str, *, digest: str) -> ModelHandle:
-        """Return the model's handle; a base on a hub is fetched from there.
+        """Return the model's handle; its base is read, and one on a hub is fetched from there.
 
         Raises:
-            BadModelError: the hub does not give the base.
+            BadModelError: the hub does not give the base, or other files under its revision.
+            DamagedArtifactError: the registered base is not what was registered.
         """
         base = self.facts.base
-        folder = self.folder if self.facts.is_whole else self.base_folder
-        if folder is None:
-            from astro_assets.models.base import resolve_base
-
-            folder = resolve_base(f"{base.name}@{base.revision}").folder
+        if self.facts.is_whole:
+            folder = self.folder
+        elif self.base_folder is None:
+            folder = _from_hub(base)
+        else:
+            folder = self.base_folder
+            _refuse_damaged_base(base, folder)
         return ModelHandle.trained(
             label,
             self.folder,
@@ -72,7 +75,7 @@ def download_model(tracking: Tracking, version: ModelVersion, to: Path) -> Downl
 
 
 def refuse_damaged(version: ModelVersion, found: Downloaded) -> None:
-    """Read every file the version's manifest guards.
+    """Read every file of its own that the version's manifest guards; ``handle`` reads the base.
 
     Raises:
         DamagedArtifactError: one is gone, or has other bytes than when it was registered.
@@ -83,8 +86,55 @@ def refuse_damaged(version: ModelVersion, found: Downloaded) -> None:
             raise DamagedArtifactError(
                 f"{path} of {version.uri} is not what was registered.",
                 expected=f"sha256 {expected[:12]}….",
-                do="Put the file back, or let another version become champion.",
+                do=_cure(found.folder),
             )
+
+
+def _from_hub(base: BaseFacts) -> Path:
+    """Return where the hub's cache holds a base, the very files the adapter was trained on."""
+    from astro_assets.models.base import resolve_base
+
+    found = resolve_base(f"{base.name}@{base.revision}")
+    if found.digest != base.digest:
+        raise BadModelError(
+            f"{base.name}@{base.revision} in {found.folder} has digest {found.digest[:12]}…, the "
+            f"adapter was trained on {base.digest[:12]}….",
+            expected="the same files for the same revision.",
+            do="Remove that folder from the hub's cache (HF_HOME) and run again: it is fetched "
+            "anew.",
+        )
+    return found.folder
+
+
+def _refuse_damaged_base(base: BaseFacts, folder: Path) -> None:
+    """Read a registered base whole."""
+    from astro_assets.models.base import base_files
+
+    expected = f"digest {base.digest[:12]}…, as when it was registered."
+    try:
+        files = base_files(folder)
+    except BadModelError as error:  # a shard is missing, or their index is none
+        raise DamagedArtifactError(
+            f"{base.uri}: {error.found}", expected=expected, do=_cure(folder)
+        ) from error
+    if fingerprint.of_value(files) != base.digest:
+        changed = [name for name, sha256 in base.files.items() if files.get(name) != sha256]
+        path = folder / changed[0] if changed else folder
+        raise DamagedArtifactError(
+            f"{path} of {base.uri} is not what was registered.",
+            expected=expected,
+            do=_cure(folder),
+        )
+
+
+def _cure(folder: Path) -> str:
+    """Return what to do about damaged files: a copy can be fetched again, the store's cannot."""
+    back = "put the file back, or let another version become champion."
+    # A copy's folder is artifacts/<kind> at most, below where the download put it.
+    for copy in [folder, *folder.parents][:5]:
+        if (copy / _FETCHED).is_file():
+            return f"Delete {copy}: it is fetched again. If the store's is damaged too, {back}"
+    return back[0].upper() + back[1:]
 
 
 def _base_version(tracking: Tracking, uri: str) -> ModelVersion:

@@ -156,7 +156,9 @@ def _served_folder(
     for path in small:
         shutil.copyfile(path, staged / path.name)
     tokenizer = Tokenizer.load(staged)
-    recorded = {path.name: facts.files[path.name] for path in files if path.name in facts.files}
+    # An adapter's tokenizer is its base's.
+    known = {**({} if facts.is_whole else facts.base.files), **facts.files}
+    recorded = {path.name: known[path.name] for path in files if path.name in known}
     facts = replace(facts, files=recorded)
     write_manifest(staged, facts, bos_id=tokenizer.bos_id, eos_id=tokenizer.eos_id)
     described = Model(run_id=run_id)

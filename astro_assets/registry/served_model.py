@@ -6,12 +6,15 @@ that comes with a model. What does not belong here: anything needed to *make* th
 
 The folder beside it holds the tokenizer, ``model_manifest.json``, and an adapter or a whole model.
 Of an adapter the manifest names the base: an id at a pinned revision on the Hugging Face hub, or
-``models:/<name>-base/<v>`` in the same MLflow registry.
+``models:/<name>-base/<v>`` in the same MLflow registry. Every file whose sha256 the manifest has is
+read before anything is loaded; manifests of earlier versions have none, or none of the base.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -23,16 +26,25 @@ MAX_NEW_TOKENS = 1024
 """The paper's bound on a completion (arXiv:2309.06126, figure 2)."""
 
 
+class DamagedModelError(ValueError):
+    """A file of the model or of its base is not what was registered."""
+
+
 class AbstractContinuation(PythonModel):  # type: ignore[misc]
     """Continues each abstract on its own, so that a text's continuation never depends on others."""
 
     def load_context(self, context: Any) -> None:
-        """Load tokenizer and weights; called once by ``mlflow.pyfunc.load_model``."""
+        """Load tokenizer and weights; called once by ``mlflow.pyfunc.load_model``.
+
+        Raises:
+            DamagedModelError: a file is not what was registered.
+        """
         import torch
         from tokenizers import Tokenizer
 
         (folder,) = map(Path, context.artifacts.values())
         manifest = json.loads((folder / "model_manifest.json").read_text())
+        _refuse_damaged(folder, manifest.get("files") or {})
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         self.tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
         # What looks like a special token inside a text is text.
@@ -97,6 +109,20 @@ def _texts(model_input: pandas.DataFrame) -> list[str]:
     return texts
 
 
+def _refuse_damaged(folder: Path, files: Mapping[str, str]) -> None:
+    """Read the files of a folder and compare each with its sha256."""
+    for name, expected in files.items():
+        path = folder / Path(name).name
+        if not path.is_file():
+            raise DamagedModelError(f"{path} is gone; expected: sha256 {expected[:12]}….")
+        with path.open("rb") as file:
+            found = hashlib.file_digest(file, "sha256").hexdigest()
+        if found != expected:
+            raise DamagedModelError(
+                f"{path} is not what was registered: sha256 {found[:12]}…, not {expected[:12]}…."
+            )
+
+
 def _load(folder: Path, manifest: dict[str, Any], device: Any) -> Any:
     """Load a whole model, or an adapter on its base."""
     if manifest["method"] == "full":
@@ -108,11 +134,20 @@ def _load(folder: Path, manifest: dict[str, Any], device: Any) -> Any:
 
 def _load_base(base: dict[str, Any], device: Any) -> Any:
     """Load the base the adapter was trained on, quantised as it was then."""
-    quantisation = base["quantisation"]
+    quantisation, files = base["quantisation"], base.get("files") or {}
     if base["uri"]:
         folder = mlflow.artifacts.download_artifacts(artifact_uri=base["uri"])
-        return _load_model(folder, device, quantisation=quantisation, local_files_only=True)
-    return _load_model(base["name"], device, quantisation=quantisation, revision=base["revision"])
+    elif files:
+        from huggingface_hub import snapshot_download
+
+        folder = snapshot_download(
+            base["name"], revision=base["revision"], allow_patterns=list(files)
+        )
+    else:
+        name, revision = base["name"], base["revision"]
+        return _load_model(name, device, quantisation=quantisation, revision=revision)
+    _refuse_damaged(Path(folder), files)
+    return _load_model(folder, device, quantisation=quantisation, local_files_only=True)
 
 
 def _load_model(name: str, device: Any, *, quantisation: str | None, **where: Any) -> Any:

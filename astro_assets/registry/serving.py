@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import mlflow
 import mlflow.pyfunc
 
-from astro_assets.errors import BadSettingError
+from astro_assets.errors import BadSettingError, DamagedArtifactError
 from astro_assets.models.libraries import quiet_libraries
 from astro_assets.registry.tracking import Tracking, reaching
 from astro_assets.registry.versions import find_version
@@ -38,6 +40,7 @@ def continue_text(
         BadSettingError: the text is empty or far longer than any abstract.
         UnknownNameError: no such model, alias or version.
         RegistryError: MLflow cannot be reached, or the version's files are gone.
+        DamagedArtifactError: a file of the model or of its base is not what was registered.
     """
     if not text.strip() or len(text) > _MAX_CHARACTERS:
         raise BadSettingError(
@@ -51,7 +54,21 @@ def continue_text(
     with reaching(tracking):
         mlflow.set_tracking_uri(tracking.uri)
         mlflow.set_registry_uri(tracking.uri)
-        model = mlflow.pyfunc.load_model(version.uri)
+        model = _loaded(version.uri)
     params = {"max_new_tokens": max_new_tokens, "temperature": temperature, "seed": seed}
     continued: list[str] = model.predict([text], params=params)
     return continued[0]
+
+
+def _loaded(uri: str) -> Any:
+    """Load a served model, its own error told as ours: its code is a copy that imports no class."""
+    try:
+        return mlflow.pyfunc.load_model(uri)
+    except ValueError as error:
+        if type(error).__name__ != "DamagedModelError":
+            raise
+        raise DamagedArtifactError(
+            f"{uri}: {error}",
+            do="Put that file back, or choose another version. One in a hub's cache (HF_HOME): "
+            "remove its folder, it is fetched anew.",
+        ) from error

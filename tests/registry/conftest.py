@@ -1,11 +1,16 @@
 """A registry of its own per test session, with one adapter that really changes its base."""
 
+import os
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
+import mlflow
 import pytest
 
-from astro_assets.artifacts.fingerprint import of_folder
+from astro_assets.artifacts.fingerprint import of_folder, of_value
+from astro_assets.models.base import base_files
 from astro_assets.registry.base_facts import BaseFacts, ModelFacts, ParentFacts
 from astro_assets.registry.registration import register_model
 from astro_assets.registry.tracking import Tracking, client_of, open_run
@@ -13,7 +18,12 @@ from astro_assets.registry.versions import ModelVersion
 from tests.tiny import make_tiny_base
 
 NAME = "astrollama"
-SCRATCH = BaseFacts("scratch", "scratch-ab12", None, "d" * 64, None, None)
+
+
+def scratch(folder: Path) -> BaseFacts:
+    """Return what the registry is told of a base of our own."""
+    files = base_files(folder)
+    return BaseFacts("scratch", "scratch-ab12", None, of_value(files), None, None, files)
 
 
 def make_adapter(folder: Path, base: Path, *, seed: int = 0) -> Path:
@@ -47,6 +57,18 @@ def make_whole_model(folder: Path, *, shard_size: str = "50GB") -> Path:
     for name in ("learning_curve.jsonl", "recipe.json", "consolidated.safetensors"):
         (folder / name).write_text("{}\n")
     return folder
+
+
+@contextmanager
+def mlflow_s_address_kept() -> Iterator[None]:
+    """Put MLflow's global address back, and none of a registry of its own, which would go first."""
+    before = mlflow.get_tracking_uri()
+    try:
+        yield
+    finally:
+        mlflow.set_tracking_uri(before)
+        mlflow.set_registry_uri(None)  # type: ignore[arg-type]
+        os.environ.pop("MLFLOW_REGISTRY_URI", None)
 
 
 def store_under(folder: Path) -> Tracking:
@@ -94,12 +116,13 @@ def register(
     fingerprint: str = "a" * 64,
     method: str = "lora",
     parent: ParentFacts | None = None,
+    base: BaseFacts | None = None,
 ) -> ModelVersion:
     recipe = {"name": "smoke", "method": method, "quantisation": None, "betas": [0.9, 0.95]}
     with open_run(tracking, "train") as run:
         return register_model(
             tracking,
-            ModelFacts(SCRATCH, method, recipe, parent, of_folder(folder)),
+            ModelFacts(base or scratch(base_folder), method, recipe, parent, of_folder(folder)),
             model_name=NAME,
             folder=folder,
             base_folder=base_folder,

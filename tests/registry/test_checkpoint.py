@@ -3,6 +3,7 @@
 import json
 import signal
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from astro_assets.registry.checkpoint import MLFLOW_NOTE, retire
 from astro_assets.registry.tracking import Tracking, client_of
 from astro_assets.registry.training_run import TrainingRun
 from astro_assets.registry.versions import versions_of
+from astro_assets.training.runtime import Runtime
 from tests.registry.conftest import NAME
 from tests.registry.orders import N_POINTS, Training, make_result
 from tests.registry.test_training_run import down, runs, steps
@@ -131,6 +133,33 @@ def test_training_elsewhere_ends_with_the_command_until_there_is_a_result(
     make_there(training)
     built = training.train(is_here=False)
     assert built.files == of_folder(training.made)
+
+
+@pytest.mark.parametrize(
+    ("changes", "n_processes", "device", "launched"),
+    [
+        ({}, 0, "auto", None),
+        ({}, 1, "auto", None),
+        ({}, 4, "auto", "4"),
+        ({"min_devices": 2}, 0, "auto", "gpu"),
+        ({"min_devices": 2, "sharding": "fsdp"}, 0, "cuda", "gpu"),
+        ({"min_devices": 2, "sharding": "fsdp"}, 2, "auto", "2"),
+        ({"min_devices": 2}, 0, "cpu", None),
+    ],
+)
+def test_training_elsewhere_is_told_with_as_many_processes_as_the_recipe_needs(
+    training: Training, changes: Any, n_processes: int, device: Any, launched: str | None
+) -> None:
+    order = training.order()
+    job = replace(
+        order.job,
+        recipe=replace(order.job.recipe, **changes),
+        runtime=Runtime(device=device, n_processes=n_processes),
+    )
+    with pytest.raises(TrainingError, match="done elsewhere") as caught:
+        training.train(is_here=False, job=job)
+    launch = f"python -m torch.distributed.run --standalone --nproc-per-node {launched} -m astro"
+    assert (launch if launched else "python -m astro_assets.training --job") in caught.value.do
 
 
 def make_there(training: Training) -> None:

@@ -6,13 +6,15 @@ from typing import Any
 import pytest
 
 from astro_assets.errors import BadSettingError, DamagedArtifactError, RegistryError
-from astro_assets.registry.base_facts import ParentFacts
+from astro_assets.registry.base_facts import BaseFacts, ParentFacts
 from astro_assets.registry.parent import Nursery, chosen_parent, folder_of
 from astro_assets.registry.tracking import Tracking
 from astro_assets.registry.versions import set_alias
-from tests.registry.conftest import NAME, SCRATCH, make_whole_model, register
+from tests.registry.conftest import NAME, make_whole_model, register
 from tests.training.builders import a_recipe
 
+# A digest that the tests can name; nothing here reads the base.
+BASE = BaseFacts("scratch", "scratch-ab12", None, "d" * 64, None, None)
 FIRST, SECOND = ParentFacts(1, "a" * 64), ParentFacts(2, "b" * 64)
 # As conftest's adapter has it.
 FITTING = {"rank": 4, "alpha": 8, "target_modules": ("v_proj", "q_proj")}
@@ -25,12 +27,12 @@ def nursery(tracking: Tracking, tmp_path: Path) -> Nursery:
 
 def choose(nursery: Nursery, *, afresh: bool = False, of: str = "x" * 64, **changes: Any):
     recipe = a_recipe(init_from="champion", **FITTING | changes.pop("recipe", {}))
-    given = {"base_digest": SCRATCH.digest, "identity": of, "afresh": afresh, **changes}
+    given = {"base_digest": BASE.digest, "identity": of, "afresh": afresh, **changes}
     return chosen_parent(nursery, recipe, **given)
 
 
 def crown(nursery: Nursery, adapter: Path, base: Path, parent: ParentFacts) -> None:
-    made = register(nursery.tracking, adapter, base, fingerprint=parent.fingerprint)
+    made = register(nursery.tracking, adapter, base, fingerprint=parent.fingerprint, base=BASE)
     assert set_alias(nursery.tracking, made, "champion").version == parent.version
 
 
@@ -79,7 +81,7 @@ def test_a_champion_that_does_not_fit_is_refused(
 
 def test_a_whole_model_needs_no_shape(nursery: Nursery, tiny_base: Path, tmp_path: Path):
     whole = make_whole_model(tmp_path / "whole")
-    made = register(nursery.tracking, whole, tiny_base, method="full")
+    made = register(nursery.tracking, whole, tiny_base, method="full", base=BASE)
     set_alias(nursery.tracking, made, "champion")
     recipe = a_recipe(
         init_from="champion",
@@ -89,7 +91,7 @@ def test_a_whole_model_needs_no_shape(nursery: Nursery, tiny_base: Path, tmp_pat
         dropout=None,
         target_modules=None,
     )
-    given = {"base_digest": SCRATCH.digest, "identity": "x", "afresh": False}
+    given = {"base_digest": BASE.digest, "identity": "x", "afresh": False}
     assert chosen_parent(nursery, recipe, **given) == FIRST
 
 

@@ -6,11 +6,12 @@ from pathlib import Path
 import pytest
 
 from astro_assets.errors import DamagedArtifactError, RegistryError
+from astro_assets.models.base import base_digest
 from astro_assets.registry.champion import Parent, parent_of
 from astro_assets.registry.download import download_model
 from astro_assets.registry.tracking import Tracking, client_of
 from astro_assets.registry.versions import ModelVersion, set_alias
-from tests.registry.conftest import NAME, SCRATCH, make_whole_model, register
+from tests.registry.conftest import NAME, make_whole_model, register
 
 
 @pytest.fixture
@@ -33,11 +34,11 @@ def test_without_a_champion_there_is_none(
 
 
 def test_an_adapter_comes_with_what_a_child_must_fit(
-    tracking: Tracking, champion: ModelVersion, adapter: Path, tmp_path: Path
+    tracking: Tracking, champion: ModelVersion, adapter: Path, tiny_base: Path, tmp_path: Path
 ) -> None:
     found = parent(tracking, tmp_path)
     assert (found.version, found.fingerprint) == (champion.version, "a" * 64)
-    assert (found.base_digest, found.method) == (SCRATCH.digest, "lora")
+    assert (found.base_digest, found.method) == (base_digest(tiny_base), "lora")
     assert found.recipe is not None and found.recipe["betas"] == [0.9, 0.95]
     for name in ("adapter_config.json", "adapter_model.safetensors"):
         assert (found.folder / name).read_bytes() == (adapter / name).read_bytes()
@@ -69,6 +70,7 @@ def test_a_version_from_before_methods_were_recorded_is_an_adapter(
     path = folder / "model_manifest.json"
     said = json.loads(path.read_text())
     base = said["base"] | {"quantisation": quantisation}
+    del base["files"]
     path.write_text(json.dumps({"base": base, "bos_id": 1, "eos_id": 2}))
     found = parent(tracking, tmp_path)
     assert (found.method, found.recipe) == (method, None)

@@ -6,6 +6,7 @@ import pytest
 
 from astro_assets.artifacts import fingerprint
 from astro_assets.errors import BadModelError, RegistryError, UnknownNameError
+from astro_assets.models.base import base_digest
 from astro_assets.registry.base_facts import BaseFacts
 from astro_assets.registry.download import download_model
 from astro_assets.registry.registration import register_base
@@ -18,18 +19,20 @@ from astro_assets.registry.versions import (
     show_model,
     version_at,
 )
-from tests.registry.conftest import NAME, SCRATCH, register
+from tests.registry.conftest import NAME, register, scratch
 
 Registered = tuple[Tracking, ModelVersion]
 
 
-def test_a_registered_adapter_is_the_candidate_and_carries_its_tags(registered: Registered) -> None:
+def test_a_registered_adapter_is_the_candidate_and_carries_its_tags(
+    registered: Registered, tiny_base: Path
+) -> None:
     _, version = registered
     assert (version.name, version.version, version.aliases) == (NAME, 1, ("candidate",))
     assert version.uri == "models:/astrollama/1"
     assert version.tags["release"] == "2026-06"
     assert version.tags["dagster_run_id"] == "r1"
-    assert version.tags["base_digest"] == SCRATCH.digest
+    assert version.tags["base_digest"] == base_digest(tiny_base)
 
 
 def test_a_version_comes_back_byte_for_byte_where_it_lies(
@@ -37,7 +40,7 @@ def test_a_version_comes_back_byte_for_byte_where_it_lies(
 ) -> None:
     tracking, version = registered
     found = download_model(tracking, version, tmp_path)
-    assert found.facts.base == replace(SCRATCH, uri="models:/astrollama-base/1")
+    assert found.facts.base == replace(scratch(tiny_base), uri="models:/astrollama-base/1")
     assert found.base_folder is not None
     for name in ("adapter_config.json", "adapter_model.safetensors"):
         assert (found.folder / name).read_bytes() == (adapter / name).read_bytes()
@@ -73,10 +76,9 @@ def test_the_same_adapter_never_becomes_two_versions(
 
 
 def test_a_base_is_stored_once_per_digest(tracking: Tracking, tiny_base: Path) -> None:
-    other = replace(SCRATCH, digest="e" * 64)
-    uris = [
-        register_base(tracking, NAME, base, tiny_base).uri for base in (SCRATCH, other, SCRATCH)
-    ]
+    ours = scratch(tiny_base)
+    other = replace(ours, digest="e" * 64)
+    uris = [register_base(tracking, NAME, base, tiny_base).uri for base in (ours, other, ours)]
     assert uris == [f"models:/{NAME}-base/{number}" for number in (1, 2, 1)]
 
 

@@ -9,13 +9,20 @@ import mlflow
 import pytest
 
 from astro_assets.errors import BadModelError
+from astro_assets.models.base import base_digest
 from astro_assets.registry import registration
 from astro_assets.registry.champion import opponent_of
 from astro_assets.registry.download import download_model
 from astro_assets.registry.serving import continue_text
 from astro_assets.registry.tracking import Tracking
 from astro_assets.registry.versions import ModelVersion, list_models, set_alias, version_at
-from tests.registry.conftest import NAME, make_whole_model, register, store_under
+from tests.registry.conftest import (
+    NAME,
+    make_whole_model,
+    mlflow_s_address_kept,
+    register,
+    store_under,
+)
 
 PROMPT = "We present a survey of galaxies"
 ENTERING = {"config.json", "generation_config.json", "tokenizer.json", "tokenizer_config.json"}
@@ -54,11 +61,12 @@ def greedy(folder: Path) -> str:
 
 
 def test_it_is_a_candidate_like_any_other_and_needs_no_base(
-    kept: tuple[Tracking, ModelVersion],
+    kept: tuple[Tracking, ModelVersion], tiny_base: Path
 ) -> None:
     tracking, version = kept
     assert version.aliases == ("candidate",) and version.fingerprint == "a" * 64
-    assert version.tags["method"] == "full" and version.tags["base_digest"] == "d" * 64
+    assert version.tags["method"] == "full"
+    assert version.tags["base_digest"] == base_digest(tiny_base)
     assert "parent_version" not in version.tags
     assert [model.name for model in list_models(tracking)] == [NAME], "the base is not stored"
 
@@ -98,15 +106,10 @@ def test_anybody_loads_it_and_gets_what_it_generates(
 def test_the_command_continues_by_it(
     kept: tuple[Tracking, ModelVersion], whole: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # continue_text sets MLflow's global address; put back what it was.
-    before = mlflow.get_tracking_uri(), mlflow.get_registry_uri()
-    try:
+    with mlflow_s_address_kept():
         said = continue_text(
             kept[0], NAME, "candidate", PROMPT, max_new_tokens=8, temperature=0.0, seed=0
         )
-    finally:
-        mlflow.set_tracking_uri(before[0])
-        mlflow.set_registry_uri(before[1])
     assert said == greedy(whole)
 
 

@@ -107,6 +107,12 @@ class Settings(BaseSettings):
     dequantise: Literal["auto", "on", "off"] = Field(
         "auto", description="Hold a 4-bit base in bf16 while training; auto: where it fits."
     )
+    micro_batch: int = Field(
+        0,
+        ge=0,
+        le=1_000_000,
+        description="Blocks per forward pass of one device, at most; 0: as the recipe says.",
+    )
     checkpoint_minutes: float = Field(
         10.0, gt=0, le=1_440, description="Minutes between checkpoints of a training."
     )

@@ -25,8 +25,11 @@ _WORDS = re.compile(
     r"|max_temp_directory_size"  # DuckDB may spill nine tenths of what is free, and no more
     r"|\d+ requested and \d+ written"  # NumPy's, which drops the kernel's number
 )
-_MAYBE = re.compile(r"disk I/O error|unable to open database file")
-"""SQLite's where it could not make a file larger, or for other reasons."""
+_MAYBE = re.compile(
+    r"disk I/O error|unable to open database file"  # SQLite's
+    r"|inline_container|PytorchStreamWriter|iostream error"  # torch's
+)
+"""Said where a file could not be made larger, or for other reasons."""
 _APPENDIX = re.compile(r"\[SQL:|\(Background on this error")
 _PATH = re.compile(r"""["' ](/[^"'\s][^"']*?)(?:["',]|: |$)""")
 """An absolute path in what a library said."""
@@ -56,11 +59,16 @@ def full_disk_named(home: Path) -> Iterator[None]:
         raise
 
 
+def is_full(path: Path) -> bool:
+    """Tell whether there is next to no room where a path lies."""
+    return _n_free_bytes(path) < _NEXT_TO_NOTHING_BYTES
+
+
 def says_full(text: str, home: Path) -> bool:
     """Tell whether an error's text says that the disk of ``home`` is full."""
     if _WORDS.search(text):
         return True
-    return bool(_MAYBE.search(text)) and _n_free_bytes(home) < _NEXT_TO_NOTHING_BYTES
+    return bool(_MAYBE.search(text)) and is_full(home)
 
 
 def named(said: str, home: Path) -> DiskFullError:

@@ -18,6 +18,7 @@ from astro_assets.artifacts.home import Home
 from astro_assets.artifacts.manifest import Store
 from astro_assets.code_versions import CODE_VERSIONS
 from astro_assets.console.display import Display
+from astro_assets.defs.asked import SCRATCH, asked_base, refuse_unmeetable_here
 from astro_assets.defs.build import build_defs
 from astro_assets.defs.instance import open_instance, tidy
 from astro_assets.defs.jobs import RELEASE
@@ -78,7 +79,7 @@ def run(request: Request, display: Display, *, now: datetime) -> Ended:
     settings = load_settings(**request.flags)
     release = str(parse_release(request.release or str(newest_ended(now)), now=now))
     selected = _selected(request.select)
-    _refuse_unknown_names(settings, selected)
+    _refuse_in_vain(settings, selected)
     home = Home(settings.home)
     run_id = str(uuid.uuid4())
     _quieten()
@@ -115,14 +116,16 @@ def _selected(names: Sequence[str]) -> list[str]:
     return list(names) or list(ASSETS)
 
 
-def _refuse_unknown_names(settings: Settings, selected: Sequence[str]) -> None:
-    """Say now, not after minutes of work, that a recipe or base does not exist."""
+def _refuse_in_vain(settings: Settings, selected: Sequence[str]) -> None:
+    """Say now, not after minutes of work, that recipe or base do not exist or cannot be met."""
     if not {"lora_checkpoint", "base_model"} & set(selected):
         return
     from astro_assets.training.recipe import load_recipe
 
-    base = settings.base_model or load_recipe(settings.recipe).base or "scratch"
-    if "base_model" in selected and base != "scratch":
+    recipe = load_recipe(settings.recipe)
+    refuse_unmeetable_here(settings, recipe, block_length=settings.block_length)
+    base = asked_base(settings, recipe)
+    if "base_model" in selected and base != SCRATCH:
         from astro_assets.models.base import refuse_unknown_base
 
         refuse_unknown_base(base)

@@ -14,6 +14,7 @@ from typing import Any
 from astro_assets.artifacts import fingerprint
 from astro_assets.artifacts.manifest import Manifest
 from astro_assets.defs.adapter import tracking_of
+from astro_assets.defs.asked import refuse_unmeetable_here, require_base, runtime_of
 from astro_assets.defs.assets.near_copies import left_out
 from astro_assets.defs.judges import shard_paths
 from astro_assets.defs.resources import Workspace
@@ -39,13 +40,14 @@ class Wanted:
 
         Raises:
             MissingArtifactError: base, blocks or near copies were never made.
-            BadSettingError: the recipe, the tokenizer or the champion does not fit.
+            BadSettingError: the recipe, the base, the tokenizer or the champion does not fit.
         """
         from astro_assets.corpus.tokenizer import refuse_other_tokenizer
         from astro_assets.training.recipe import load_recipe
 
         store, recipe = workspace.store, load_recipe(workspace.settings.recipe)
-        base, tokens = store.require("base_model", None), store.require("token_blocks", release)
+        base = require_base(store, workspace.settings, recipe)
+        tokens = store.require("token_blocks", release)
         refuse_other_tokenizer(tokens.facts["tokenizer"], store.path_of(base), release)
         parent = _parent(workspace, recipe, base, tokens)
         return cls(workspace, release, recipe, base, tokens, parent)
@@ -79,7 +81,11 @@ class Wanted:
         return parameters
 
     def order(self, key: str, dagster_run_id: str) -> Any:
-        """Return the order with its work folder written; a finished one is left as it is."""
+        """Return the order with its work folder written; a finished one is left as it is.
+
+        Raises:
+            BadSettingError: this machine cannot meet the recipe, and is to train it.
+        """
         from astro_assets.registry.checkpoint import Identity, Order
         from astro_assets.training.job import JOB, RESULT, read_job, write_job
 
@@ -87,6 +93,9 @@ class Wanted:
         if (work / RESULT).is_dir():
             job = read_job(work / JOB)
         else:
+            # Here, not before: what is trained already is reused on any machine.
+            length = self.tokens.facts["block_length"]
+            refuse_unmeetable_here(self.workspace.settings, self.recipe, block_length=length)
             work.mkdir(parents=True, exist_ok=True)
             job = self._job(work)
             write_job(job, work)
@@ -106,9 +115,8 @@ class Wanted:
 
     def _job(self, work: Path) -> Any:
         from astro_assets.training.job import BlockFiles, TrainingJob
-        from astro_assets.training.runtime import Runtime
 
-        store, settings = self.workspace.store, self.workspace.settings
+        store = self.workspace.store
         # Their own checks ran when they were made; what rotted since must not be trained on.
         store.verify(self.base)
         store.verify(self.tokens)
@@ -118,16 +126,7 @@ class Wanted:
             base=base_of(self.workspace, self.base),
             blocks=BlockFiles.of(blocks),
             recipe=self.recipe,
-            runtime=Runtime(
-                device=settings.device,
-                n_processes=settings.devices,
-                threads=settings.threads,
-                attention=settings.attention,
-                loss=settings.loss,
-                recompute=settings.recompute,
-                dequantise=settings.dequantise,
-                checkpoint_minutes=settings.checkpoint_minutes,
-            ),
+            runtime=runtime_of(self.workspace.settings),
             replay=self._replay(blocks, work),
             heldout=self._heldout(work),
             parent=self._folder_of_parent(),

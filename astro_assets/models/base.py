@@ -159,7 +159,9 @@ def _fetch(repo: str, revision: str | None, token: str | None) -> Path:
 
     # The hub's client has its own HTTP library, which may not be ours: a connection that fails
     # raises that one's error, of which the hub's is a kind.
-    failed = next(kind for kind in HfHubHTTPError.__mro__ if kind.__name__ == "HTTPError")
+    failed: type[Exception] = next(
+        kind for kind in HfHubHTTPError.__mro__ if kind.__name__ == "HTTPError"
+    )
     try:
         found = snapshot_download(
             repo, revision=revision, token=token, allow_patterns=list(_FETCHED)

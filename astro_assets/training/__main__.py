@@ -16,7 +16,8 @@ import logging
 import os
 import sys
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -28,8 +29,9 @@ from astro_assets.artifacts.disk import full_disk_named
 from astro_assets.errors import AstroError, BadModelError, BadSettingError, TrainingStoppedError
 from astro_assets.progress import LineProgress
 from astro_assets.training import distributed
+from astro_assets.training.checkpoints import remove_unsealed
 from astro_assets.training.endings import ERROR, EXIT_DONE, EXIT_STOPPED, write_error
-from astro_assets.training.job import JOB, RESULT, TrainingJob, read_job, write_job
+from astro_assets.training.job import JOB, RESULT, TrainingJob, name_of, read_job, write_job
 from astro_assets.training.stopping import StopRequest, stop_request_of_this_process
 
 if TYPE_CHECKING:
@@ -52,8 +54,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return EXIT_STOPPED
     except AstroError as error:
         _say(str(error))
-        if distributed.is_first() and work.is_dir():
-            write_error(work / ERROR, error)
         return EXIT_FAILED
 
 
@@ -77,9 +77,14 @@ def _parser() -> argparse.ArgumentParser:
         "--tokens", type=Path, nargs="+", help="token streams to train on, .npy of whole numbers"
     )
     by_hand.add_argument("--replay", type=Path, nargs="+", help="token streams to replay")
+    by_hand.add_argument("--parent", type=Path, help="adapter or model folder to start from")
     by_hand.add_argument("--block-length", type=int, default=512, help="tokens per block")
     by_hand.add_argument("--threads", type=int, default=0, help="CPU threads; 0: one per core")
     by_hand.add_argument("--device", default="auto", help="auto, cpu or cuda")
+    by_hand.add_argument("--micro-batch", type=int, default=0, help="0: as the recipe says")
+    for name in ("recompute", "dequantise"):
+        by_hand.add_argument(f"--{name}", default="auto", choices=("auto", "on", "off"))
+    by_hand.add_argument("--checkpoint-minutes", type=float, default=10.0)
     return parser
 
 
@@ -125,22 +130,39 @@ def _keep_job(job: TrainingJob, path: Path) -> None:
 
 
 def _trained(job_file: Path, work: Path, stop: StopRequest) -> int:
-    job = read_job(job_file)
-    if (work / RESULT).is_dir():
-        _say(f"{work / RESULT} is there already; nothing to do.")
-        return EXIT_DONE
     if not distributed.is_first():
-        _train(_inputs(job), job, work, stop)
+        with _told(work):
+            job = read_job(job_file)
+            _train(_inputs(job), job, work, stop)
         return EXIT_DONE
-    with (
-        full_disk_named(job.home or work),
-        lock.exclusive(work / "lock", holder=f"trainer of {job.name}", guarded=lock.TRAINING),
-    ):
+    # Only who holds the lock may say why it failed: one that is refused says so on its own output.
+    holder = f"trainer of {name_of(job_file)}"
+    with lock.exclusive(work / "lock", holder=holder, guarded=lock.TRAINING), _told(work):
         (work / ERROR).unlink(missing_ok=True)
-        inputs = _inputs(job)
-        _refuse_before_reading(inputs, job)
-        _train(inputs, job, work, stop)
+        job = read_job(job_file)
+        if (work / RESULT).is_dir():
+            _say(f"{work / RESULT} is there already; nothing to do.")
+            return EXIT_DONE
+        with full_disk_named(job.home or work):
+            inputs = _inputs(job)
+            _refuse_before_reading(inputs, job)
+            _train(inputs, job, work, stop)
     return EXIT_DONE
+
+
+@contextmanager
+def _told(work: Path) -> Iterator[None]:
+    """Write a named error down; the first process to fail is the one that is heard."""
+    try:
+        yield
+    except TrainingStoppedError:
+        raise
+    except AstroError as error:
+        if distributed.is_first():
+            remove_unsealed(work)  # makes room, should there be none
+        if distributed.is_first() or not (work / ERROR).exists():
+            write_error(work / ERROR, error)
+        raise
 
 
 def _inputs(job: TrainingJob) -> Inputs:

@@ -16,12 +16,13 @@ def attach_adapter(model: Any, recipe: Recipe) -> Any:
     """Return the base with a fresh adapter on it, the base frozen, dropout not yet active.
 
     Raises:
-        BadSettingError: no layer of the base has one of the recipe's names.
+        BadSettingError: a name of the recipe's is no linear layer's of the base.
     """
     quiet_libraries()
     from peft import LoraConfig, get_peft_model
 
     names = recipe.target_modules or ()
+    _refuse_unknown_layers(model, recipe)
     config = LoraConfig(
         r=recipe.rank,
         lora_alpha=recipe.alpha,
@@ -30,14 +31,27 @@ def attach_adapter(model: Any, recipe: Recipe) -> Any:
         bias="none",
         task_type="CAUSAL_LM",
     )
-    try:
-        return get_peft_model(model, config)
-    except ValueError as error:
+    return get_peft_model(model, config)
+
+
+def _refuse_unknown_layers(model: Any, recipe: Recipe) -> None:
+    """Refuse names that stand for no linear layer: peft leaves them out where one other fits."""
+    from torch.nn import Linear
+    from transformers.pytorch_utils import Conv1D
+
+    layers = [name for name, one in model.named_modules() if isinstance(one, (Linear, Conv1D))]
+    unknown = [
+        name
+        for name in recipe.target_modules or ()
+        if not any(layer == name or layer.endswith(f".{name}") for layer in layers)
+    ]
+    if unknown:
+        known = sorted({layer.rpartition(".")[2] for layer in layers})
         raise BadSettingError(
-            f"The recipe's target_modules {', '.join(names)} are not in the base "
-            f"({str(error).splitlines()[0][:160]}).",
-            expected="names of linear layers of the base model.",
-        ) from error
+            f"The target_modules {', '.join(unknown)} of recipe {recipe.name} are not in the base.",
+            expected=f"names of its linear layers: {', '.join(known)}.",
+            do="Correct target_modules in a recipe of your own, or take the recipe's own base.",
+        )
 
 
 def continue_adapter(model: Any, parent: Path, recipe: Recipe) -> Any:

@@ -74,7 +74,7 @@ class CurveRecorder(TrainerCallback):  # type: ignore[misc] # transformers is un
         self._n_smoothed = max(1, n_steps // 20)
         self._learning_rate = math.nan
         self._memory_bytes, self._clock = memory_bytes, clock
-        self._step_began = clock()
+        self._step_began, self._step_seconds = clock(), 1e-9
         self._n_window = max(_LEAST_WINDOW, self._n_smoothed)
         self._best = math.inf
         for n in range(self._n_window, len(self.points) + 1):
@@ -99,7 +99,8 @@ class CurveRecorder(TrainerCallback):  # type: ignore[misc] # transformers is un
         self._learning_rate = float(now["optimizer"].param_groups[0]["lr"])
 
     def on_step_end(self, args: Any, state: Any, control: Any, **now: Any) -> Any:
-        """Have every step logged."""
+        """Take the time before anything is measured, and have every step logged."""
+        self._step_seconds = max(self._clock() - self._step_began, 1e-9)
         control.should_log = True
         return control
 
@@ -113,7 +114,6 @@ class CurveRecorder(TrainerCallback):  # type: ignore[misc] # transformers is un
         """
         if not logs or "loss" not in logs:
             return
-        seconds = max(self._clock() - self._step_began, 1e-9)
         nll, step = float(logs["loss"]), int(state.global_step)
         gradient_norm = float(logs["grad_norm"])
         self._refuse_lost(nll, gradient_norm, step)
@@ -128,7 +128,7 @@ class CurveRecorder(TrainerCallback):  # type: ignore[misc] # transformers is un
             )
         )
         self._refuse_diverging()
-        self._tell(self.points[-1], self._tokens_per_step / seconds)
+        self._tell(self.points[-1], self._tokens_per_step / self._step_seconds)
 
     def _tell(self, point: CurvePoint, tokens_per_second: float) -> None:
         memory_bytes = self._memory_bytes()

@@ -16,10 +16,13 @@ from pathlib import Path
 from typing import Any
 
 from astro_assets.artifacts import atomic, fingerprint
+from astro_assets.errors import BadSettingError
 
 N_KEPT = 2
 """The newest, and one before it should the newest turn out damaged."""
-CURVES = ("curve.jsonl", "heldout.jsonl")
+BESIDE = ("curve.jsonl", "heldout.jsonl", "best.safetensors")
+"""What lies beside the checkpoints while a training runs, and in each of them."""
+FOLDER = "checkpoints"
 _SEAL, _PREFIX = "seal.json", "checkpoint-"
 _PICKLE = "training_args.bin"
 
@@ -46,7 +49,7 @@ class Checkpoints:
     @property
     def folder(self) -> Path:
         """Return the folder the Trainer writes its checkpoint folders to."""
-        return self.work / "checkpoints"
+        return self.work / FOLDER
 
     def seal(self, step: int, *, seconds: float) -> None:
         """Make the folder of ``step`` count: curves copied in, digests written, old ones removed.
@@ -55,7 +58,7 @@ class Checkpoints:
         """
         folder = self.folder / f"{_PREFIX}{step}"
         (folder / _PICKLE).unlink(missing_ok=True)
-        for name in CURVES:
+        for name in BESIDE:
             if (self.work / name).is_file():
                 shutil.copyfile(self.work / name, folder / name)
         files = fingerprint.of_folder(folder)
@@ -63,25 +66,36 @@ class Checkpoints:
             _sync(folder / name)
         document = {"step": step, "seconds": seconds, "identity": self.identity, "files": files}
         atomic.write_text(folder / _SEAL, json.dumps(document, indent=1) + "\n", durable=True)
-        self.prune()
+        remove_unsealed(self.work)
+        for old in list(self._sealed())[N_KEPT:]:
+            shutil.rmtree(old.folder)
 
-    def prune(self) -> None:
-        """Remove what has no seal, and all but the newest sealed ones."""
-        sealed = {found.folder for found in list(self._sealed())[:N_KEPT]}
-        for folder in self._folders():
-            if folder not in sealed:
-                shutil.rmtree(folder)
+    def refuse_others(self) -> None:
+        """Raise if the folder holds whole checkpoints of another training.
+
+        Raises:
+            BadSettingError: it does; they are left alone.
+        """
+        for folder in _folders(self.work):
+            seal = _read_seal(folder)
+            if seal is not None and seal["identity"] != self.identity:
+                raise BadSettingError(
+                    f"{folder} is a checkpoint of another training.",
+                    expected="a work folder of its own for each base, blocks and recipe.",
+                    do="Give another folder, or remove that one if nobody needs it.",
+                )
 
     def newest(self) -> Sealed | None:
         """Return the newest checkpoint whose bytes are those it was sealed with, or None."""
         return next((found for found in self._sealed() if self._is_intact(found)), None)
 
-    def restore_curves(self, sealed: Sealed | None) -> None:
-        """Put the curves back to where a checkpoint stood; without one there are none."""
-        for name in CURVES:
+    def restore(self, sealed: Sealed | None) -> None:
+        """Put what lies beside back to where a checkpoint stood; without one there is nothing."""
+        for name in BESIDE:
             kept = None if sealed is None else sealed.folder / name
             if kept is not None and kept.is_file():
-                atomic.write_bytes(self.work / name, kept.read_bytes())
+                with atomic.replacing(self.work / name) as temporary:
+                    shutil.copyfile(kept, temporary)
             else:
                 (self.work / name).unlink(missing_ok=True)
 
@@ -89,13 +103,10 @@ class Checkpoints:
         """Remove all of them: the training has its result."""
         shutil.rmtree(self.folder, ignore_errors=True)
 
-    def _folders(self) -> list[Path]:
-        return [path for path in self.folder.glob(f"{_PREFIX}*") if path.is_dir()]
-
     def _sealed(self) -> Iterator[Sealed]:
         """Yield this training's sealed checkpoints, newest first."""
         found = []
-        for folder in self._folders():
+        for folder in _folders(self.work):
             seal = _read_seal(folder)
             if seal is not None and seal["identity"] == self.identity:
                 found.append(Sealed(folder, seal["step"], seal["seconds"]))
@@ -107,6 +118,17 @@ class Checkpoints:
         actual = fingerprint.of_folder(sealed.folder)
         actual.pop(_SEAL, None)
         return seal is not None and actual == seal["files"]
+
+
+def remove_unsealed(work: Path) -> None:
+    """Remove what a killed trainer, or a full disk, left of a checkpoint."""
+    for folder in _folders(work):
+        if _read_seal(folder) is None:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _folders(work: Path) -> list[Path]:
+    return [path for path in (work / FOLDER).glob(f"{_PREFIX}*") if path.is_dir()]
 
 
 def _read_seal(folder: Path) -> dict[str, Any] | None:

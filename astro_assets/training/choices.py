@@ -40,14 +40,16 @@ def refuse_processes(recipe: Recipe, machine: Machine, n_processes: int) -> None
         raise BadSettingError(
             f"Recipe {recipe.name} shards with {recipe.sharding}, and this is {_words(machine)}.",
             expected="CUDA GPUs: on a CPU accelerate leaves the sharding out without a word.",
-            do="Take a recipe with sharding: null, or train where the GPUs are.",
+            do="Take a recipe with sharding: null, or train where the GPUs are "
+            "(ASTRO_TRAINER=elsewhere).",
         )
     if n_processes < recipe.min_devices:
         raise BadSettingError(
             f"Recipe {recipe.name} needs {recipe.min_devices} GPUs, "
             f"here {n_processes} would train.",
             expected=f"min_devices: {recipe.min_devices}, over all machines.",
-            do="Train where there are as many, or take a recipe that needs fewer.",
+            do="Train where there are as many (ASTRO_TRAINER=elsewhere), or take a recipe that "
+            "needs fewer.",
         )
     if recipe.batch % n_processes:
         raise BadSettingError(

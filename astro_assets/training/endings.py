@@ -9,10 +9,11 @@ from __future__ import annotations
 import json
 import re
 import signal
+from contextlib import suppress
 from pathlib import Path
 
 from astro_assets import errors
-from astro_assets.artifacts import atomic
+from astro_assets.artifacts import atomic, disk
 from astro_assets.errors import AstroError, TrainingError, TrainingStoppedError
 
 EXIT_DONE, EXIT_STOPPED = 0, 75
@@ -37,9 +38,12 @@ def error_of(code: int, work: Path, *, log_begin: int) -> AstroError:
         log_begin: Length of the log when the trainer was started, in bytes.
     """
     said = _last_lines(work / LOG, log_begin)
-    told = _named(work / ERROR)
+    told = None if code == EXIT_STOPPED else _named(work / ERROR)
     if told is not None:
         return told
+    if code != EXIT_STOPPED and disk.is_full(work):
+        # Too full for the trainer to write it down.
+        return disk.named(f"{work} has no room for a checkpoint", work.parent.parent)
     if code == EXIT_STOPPED or _WORKER_STOPPED.search(said):
         return TrainingStoppedError(
             "The training was stopped on request; its checkpoint is kept.",
@@ -60,14 +64,15 @@ def error_of(code: int, work: Path, *, log_begin: int) -> AstroError:
 
 
 def write_error(path: Path, error: AstroError) -> None:
-    """Write a named error for whoever started the trainer."""
+    """Write a named error for whoever started the trainer, if the disk has room for it."""
     told = {
         "type": type(error).__name__,
         "found": error.found,
         "expected": error.expected,
         "do": error.do,
     }
-    atomic.write_text(path, json.dumps(told, indent=1) + "\n")
+    with suppress(OSError):  # it is printed as well, and a full disk is seen from outside
+        atomic.write_text(path, json.dumps(told, indent=1) + "\n")
 
 
 def _signal(number: int) -> str:

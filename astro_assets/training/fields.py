@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import operator
 import re
+import reprlib
 from collections.abc import Callable, Mapping
 from dataclasses import fields
 from typing import Any
@@ -152,8 +153,18 @@ def read_fields(owner: Any, *, do: str) -> None:
 def refused_field(name: str, value: Any, *, allowed: str, do: str) -> BadSettingError:
     """Return the error that names a field, what was found in it and what is allowed."""
     return BadSettingError(
-        f"field {name!r} = {str(value)[:60]!r} cannot be used.", expected=f"{allowed}.", do=do
+        f"field {name!r} = {_shown(value)} cannot be used.", expected=f"{allowed}.", do=do
     )
+
+
+def _shown(value: Any) -> str:
+    """Return the beginning of a value; a nested one is not written out first."""
+    if isinstance(value, str):
+        return repr(value[:60])
+    try:
+        return repr(reprlib.repr(value)[:60])
+    except ValueError:  # Python writes out no whole number of more than 4,300 digits
+        return "a number of thousands of digits"
 
 
 def _yaml_word(value: Any) -> str:

@@ -18,10 +18,11 @@ def refuse_misfits(inputs: Inputs) -> None:
 
     Raises:
         EmptyCorpusError: nothing to train on, to replay, or to measure for early stopping.
-        BadSettingError: lengths that do not fit, or a parent where none may be.
+        BadSettingError: lengths that do not fit, or less than one step of blocks.
     """
     _refuse_lengths(inputs)
-    recipe = inputs.recipe
+    recipe, blocks = inputs.recipe, inputs.blocks
+    recipe.optimisation(n_blocks=len(blocks), block_length=blocks.block_length)  # a step at least
     if recipe.replay_fraction and not inputs.replay:
         raise EmptyCorpusError(
             f"Recipe {recipe.name} replays general papers, and there is no block of them.",

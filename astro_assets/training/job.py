@@ -121,6 +121,14 @@ def read_job(path: Path) -> TrainingJob:
         ) from error
 
 
+def name_of(path: Path) -> str:
+    """Return what people are told of a job, also of one that cannot be read."""
+    try:
+        return str(json.loads(path.read_bytes())["name"])[:200]
+    except (OSError, ValueError, KeyError, TypeError):
+        return "an unreadable job"
+
+
 def _blocks(document: Mapping[str, Any]) -> BlockFiles:
     streams = tuple(
         Stream(Path(one["path"]), int(one["n_tokens"]), str(one["sha256"]))

@@ -27,7 +27,7 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from astro_assets.artifacts import lock
 from astro_assets.errors import TrainingError
@@ -35,11 +35,14 @@ from astro_assets.progress import Progress, Task
 from astro_assets.training import family
 from astro_assets.training.endings import ERROR, EXIT_DONE, LOG, error_of
 from astro_assets.training.following import Tail
-from astro_assets.training.job import JOB, RESULT
+from astro_assets.training.job import JOB, RESULT, TrainingJob
 from astro_assets.training.stopping import LIFELINE
 
 _LEFT = re.compile(r"\..+\.[a-z0-9_]{8}")
 """The hidden siblings that atomic writes make."""
+
+EachGpu = Literal["gpu"]
+"""torchrun's word for one process on each GPU of the machine it is started on."""
 
 OnLine = Callable[[dict[str, Any]], None]
 """Called with one line of a curve."""
@@ -73,14 +76,27 @@ class Patience:
 PATIENCE = Patience()
 
 
-def command_of(work: Path, n_processes: int = 1) -> tuple[str, ...]:
+def command_of(work: Path, n_processes: int | EachGpu = 1) -> tuple[str, ...]:
     """Return the command that trains what a work folder says, also by hand."""
     launch = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(n_processes))
     module = ("-m", "astro_assets.training", "--job", str(work / JOB))
-    return (sys.executable, *(launch if n_processes > 1 else ()), *module)
+    return (sys.executable, *(() if n_processes == 1 else launch), *module)
 
 
-def elsewhere(work: Path, n_processes: int = 1) -> TrainingError:
+def processes_elsewhere(job: TrainingJob) -> int | EachGpu:
+    """Return how many processes to start on a machine that nobody here has seen.
+
+    A recipe that one GPU does not carry gets one process for each GPU there; any other gets one,
+    which runs on a CPU as well. What is set goes first.
+    """
+    recipe, runtime = job.recipe, job.runtime
+    needs_several = recipe.min_devices > 1 or recipe.sharding is not None
+    if not runtime.n_processes and needs_several and runtime.device != "cpu":
+        return "gpu"
+    return runtime.n_processes or 1
+
+
+def elsewhere(work: Path, n_processes: int | EachGpu = 1) -> TrainingError:
     """Return the error that says how to train on another machine what a work folder says."""
     python = "python " + shlex.join(command_of(work, n_processes)[1:])
     at_work = lock.holder_of(work / "lock")

@@ -26,7 +26,7 @@ from astro_assets.training import distributed
 from astro_assets.training.arguments import trainer_arguments
 from astro_assets.training.best import BestWeights
 from astro_assets.training.callbacks import CurvePoint, CurveRecorder, OnMetrics
-from astro_assets.training.checkpoints import CURVES, Checkpoints, Sealed, read_lines
+from astro_assets.training.checkpoints import Checkpoints, Sealed, read_lines, remove_unsealed
 from astro_assets.training.dataset import Blocks, PlannedBlocks
 from astro_assets.training.heldout import Heldout, Measurement
 from astro_assets.training.measuring import Cadence, HeldoutRecorder, OnHeldout
@@ -82,6 +82,8 @@ class Trained:
     peak_memory_bytes: int
     """Of the GPU if one was used, else of this process."""
     ended_early: bool
+    kept: Measurement | None
+    """The last measurement, or the best one where the best weights were kept."""
 
     @property
     def first_perplexity(self) -> float:
@@ -101,7 +103,8 @@ class Trained:
             "first_training_perplexity": self.first_perplexity,
             "last_training_perplexity": self.last_perplexity,
             "heldout_first": dict(self.heldout[0].nll_nats_per_token) if self.heldout else None,
-            "heldout_last": dict(self.heldout[-1].nll_nats_per_token) if self.heldout else None,
+            "heldout_last": dict(self.kept.nll_nats_per_token) if self.kept else None,
+            "heldout_last_step": self.kept.step if self.kept else None,
             "n_steps": self.curve[-1].step,
             "n_tokens_seen": self.n_tokens,
             "n_epochs": round(self.n_epochs, 4),
@@ -215,10 +218,12 @@ def _resumed(checkpoints: Checkpoints | None) -> Sealed | None:
     """Return the checkpoint to go on from; the curves stand where it stood, for all processes."""
     if checkpoints is None:
         return None
+    checkpoints.refuse_others()
     sealed = checkpoints.newest()
     if distributed.is_first():
         checkpoints.folder.mkdir(parents=True, exist_ok=True)
-        checkpoints.restore_curves(sealed)
+        remove_unsealed(checkpoints.work)
+        checkpoints.restore(sealed)
     return sealed
 
 
@@ -231,7 +236,10 @@ def _watch(
     steps: _Steps,
 ) -> _Watched:
     is_on_gpu = around.is_on_gpu(model)
-    earlier = {name: read_lines(sealed.folder / name) if sealed else [] for name in CURVES}
+    earlier = {
+        name: read_lines(sealed.folder / name) if sealed else []
+        for name in ("curve.jsonl", "heldout.jsonl")
+    }
     recorder = CurveRecorder(
         task,
         n_steps=optimisation.n_steps,
@@ -309,6 +317,7 @@ def _trained(watched: _Watched, steps: _Steps, *, is_on_gpu: bool) -> Trained:
         seconds=watched.saver.seconds,
         peak_memory_bytes=_peak_memory_bytes(is_on_gpu),
         ended_early=measurer.ended_early if measurer else False,
+        kept=measurer.kept if measurer else None,
     )
 
 

@@ -39,6 +39,8 @@ class Machine:
     """Whether Liger's kernels (arXiv:2410.10989) are installed."""
     has_flash_attention: bool
     """Whether the package flash_attn is installed; torch has a flash kernel of its own."""
+    ram_bytes: int = 0
+    """RAM that this process may use, whatever the device; 0: not known."""
 
     def as_dict(self) -> dict[str, Any]:
         """Return every field as plain JSON values."""
@@ -90,6 +92,7 @@ def _described(
         has_bf16=has_bf16,
         has_liger=find_spec("liger_kernel") is not None,
         has_flash_attention=find_spec("flash_attn") is not None,
+        ram_bytes=_ram_bytes(),
     )
 
 

@@ -14,6 +14,7 @@ from typing import Any
 
 from transformers.trainer_callback import TrainerCallback
 
+from astro_assets.errors import BadModelError, TrainingError
 from astro_assets.training import distributed
 from astro_assets.training.checkpoints import append_line
 from astro_assets.training.heldout import Heldout, Measurement, measured, score
@@ -96,8 +97,24 @@ class HeldoutRecorder(TrainerCallback):  # type: ignore[misc] # transformers is 
                 control.should_training_stop = True
         return control
 
+    @property
+    def kept(self) -> Measurement | None:
+        """Return what the weights that are kept measured: the last, or with a patience the best."""
+        if self._patience is None or not self.measurements:
+            return self.measurements[-1] if self.measurements else None
+        return self.measurements[len(self.measurements) - 1 - steps_since_best(self._astro())]
+
     def _measure(self, model: Any, step: int) -> None:
-        nll, counts = measured(score(model, self._heldout, sharded=self._sharded), self._heldout)
+        try:
+            nll, counts = measured(
+                score(model, self._heldout, sharded=self._sharded), self._heldout
+            )
+        except BadModelError as error:
+            raise TrainingError(
+                f"After step {step:,} held-out papers have no likelihood any more: {error.found}",
+                expected="finite weights.",
+                do="Lower the recipe's learning_rate, or train in fp32.",
+            ) from error
         self.measurements.append(
             Measurement(
                 step=step,

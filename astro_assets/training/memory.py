@@ -89,6 +89,20 @@ def base_bytes(recipe: Recipe, shape: Shape, way: Way) -> int:
     return round(NF4_BYTES * shape.n_linear) + others + way.weight_bytes * at_work
 
 
+def loading_bytes(recipe: Recipe, shape: Shape) -> int:
+    """Return the RAM of one machine into which a base is read before FSDP shares it out.
+
+    One process of each machine reads it: in fp32 where all weights are trained, else as it is
+    held, in 4 bits or in bf16 (fp32: twice that).
+    """
+    if recipe.method == "full":
+        return 4 * shape.n_parameters
+    b = 4 if recipe.precision == "fp32" else 2
+    if recipe.quantisation is None:
+        return b * shape.n_parameters
+    return round(NF4_BYTES * shape.n_linear) + b * (shape.n_parameters - shape.n_linear)
+
+
 def n_trainable(recipe: Recipe, shape: Shape) -> int:
     """Return how many numbers are trained: all, or r (n_in + n_out) for each layer with an update.
 

@@ -34,12 +34,24 @@ def lack_of_memory_named(*, micro_batch: int, recompute: bool) -> Iterator[None]
         if not is_it and not _WORDS.search(str(error)):
             raise
         said = (str(error).splitlines() or [""])[0][:200]
-        ways = ["a smaller micro_batch in the recipe (the batch stays, by accumulation)"]
-        if not recompute:
-            ways.append("ASTRO_RECOMPUTE=on")
         raise TrainingError(
             f"Memory ran out with micro-batches of {micro_batch} blocks: {said}",
             expected="a device with room for weights, gradients and one micro-batch.",
-            do=f"Take {', or '.join(ways)}, or quantisation: nf4, or a larger device. The last "
-            "checkpoint is kept.",
+            do=_ways_out(micro_batch, recompute),
         ) from error
+
+
+def _ways_out(micro_batch: int, recompute: bool) -> str:
+    """Return what to change: first what leaves the training the same, which then goes on."""
+    ways = []
+    if micro_batch > 1:
+        ways.append(f"ASTRO_MICRO_BATCH={micro_batch // 2} (the batch stays, by accumulation)")
+    if not recompute:
+        ways.append("ASTRO_RECOMPUTE=on")
+    elsewhere = "a larger device, or a recipe with 4 bits, sharding or a smaller block_length"
+    if not ways:
+        return f"Take {elsewhere}."
+    return (
+        f"Set {' or '.join(ways)}: the training goes on from its last checkpoint, if there is one. "
+        f"Else take {elsewhere}."
+    )

@@ -12,8 +12,6 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any, Literal
 
-import yaml
-
 from astro_assets.errors import BadSettingError, UnknownNameError
 from astro_assets.training.fields import (
     choice,
@@ -27,6 +25,7 @@ from astro_assets.training.fields import (
     whole,
 )
 from astro_assets.training.optimisation import Optimisation, Precision
+from astro_assets.training.plain_yaml import read_yaml
 
 Method = Literal["lora", "qlora", "full"]
 
@@ -72,14 +71,14 @@ class Recipe:
     """Last learning rate, as a share of ``learning_rate``."""
     warmup_share: float = field(default=0.1, metadata=real(least=0, most=1))
     """Share of the steps in which the rate rises from 0."""
-    betas: tuple[float, float] = field(default=(0.9, 0.95), metadata=pair(real(least=0, most=1)))
+    betas: tuple[float, float] = field(default=(0.9, 0.95), metadata=pair(real(least=0, below=1)))
     eps: float = field(default=1e-5, metadata=real(above=0))
     weight_decay: float = field(default=0.1, metadata=real(least=0, most=1))
     clip: float = field(default=1.0, metadata=real(above=0))
     """Largest norm of the gradient."""
-    batch: int = field(metadata=whole(least=1))
+    batch: int = field(metadata=whole(least=1, most=1_000_000))
     """Blocks per optimiser step, over all devices and micro-batches."""
-    micro_batch: int = field(metadata=whole(least=1))
+    micro_batch: int = field(metadata=whole(least=1, most=1_000_000))
     """Blocks per forward pass of one device, at most; fewer where memory is short."""
     block_length: int | None = field(default=None, metadata=or_null(whole(least=16, most=32_768)))
     """Tokens per block; null: as the setting says."""
@@ -147,18 +146,36 @@ class Recipe:
                 self.sharding is not None and self.min_devices < 2,
                 "at least 2 with sharding fsdp: on one device nothing is split",
             ),
+            (
+                "early_stopping",
+                self.sharding is not None and self.early_stopping is not None,
+                "null with sharding fsdp: the best weights are not gathered on the way",
+            ),
         ]
 
     def optimisation(self, *, n_blocks: int, block_length: int) -> Optimisation:
-        """Return steps and rates for ``n_blocks`` training blocks; at least one step.
+        """Return steps and rates for ``n_blocks`` training blocks.
 
         Only whole steps of ``batch`` blocks are made, so less than one step of blocks stays unseen.
+
+        Raises:
+            BadSettingError: all that is asked for is less than one step.
         """
         n_wanted = int(self.epochs * n_blocks / (1 - self.replay_fraction))
         if self.max_tokens is not None:
             n_wanted = min(n_wanted, self.max_tokens // block_length)
+        if n_wanted < self.batch:
+            raise BadSettingError(
+                f"Recipe {self.name} asks for {n_wanted:,} blocks of {block_length:,} tokens "
+                f"(max_tokens: {self._max_tokens_shown()}, epochs: {self.epochs:g} over "
+                f"{n_blocks:,} blocks), less than one step.",
+                expected=f"at least the {self.batch:,} blocks of a batch, "
+                f"{self.batch * block_length:,} tokens.",
+                do="Take a smaller batch, more epochs or more max_tokens in a recipe of your own, "
+                "or more papers.",
+            )
         return Optimisation(
-            n_steps=max(1, n_wanted // self.batch),
+            n_steps=n_wanted // self.batch,
             batch=self.batch,
             micro_batch=self.micro_batch,
             learning_rate=self.learning_rate,
@@ -172,6 +189,9 @@ class Recipe:
             seed=self.seed,
             replay_fraction=self.replay_fraction,
         )
+
+    def _max_tokens_shown(self) -> str:
+        return "null" if self.max_tokens is None else f"{self.max_tokens:,}"
 
     def as_dict(self) -> dict[str, Any]:
         """Return every field as plain JSON values: for manifests, keys and recipe.json."""
@@ -217,10 +237,7 @@ def parse_recipe(text: str, *, where: str) -> Recipe:
     Raises:
         BadSettingError: no YAML, no mapping, an unknown or missing field, or a wrong value.
     """
-    try:
-        document = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise BadSettingError(f"{where} is no YAML: {str(error)[:200]}") from None
+    document = read_yaml(text, where=where)
     if not isinstance(document, dict) or not all(isinstance(key, str) for key in document):
         raise BadSettingError(f"{where} is no recipe.", expected="a mapping of fields to values.")
     _refuse_other_fields(document, where)

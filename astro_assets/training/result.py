@@ -73,9 +73,13 @@ def write_model(
 ) -> None:
     """Write a whole model as a Hugging Face folder in ``dtype``, with the base's tokenizer."""
     found = model.state_dict() if weights is None else weights
+    # Tied weights are one tensor under two names, and must be one after the conversion.
+    converted = {weight.data_ptr(): weight.to(dtype) for weight in found.values()}
     model.config.use_cache = True  # the Trainer turns it off; generation wants it
     model.config.dtype = dtype
-    model.save_pretrained(folder, state_dict={name: w.to(dtype) for name, w in found.items()})
+    model.save_pretrained(
+        folder, state_dict={name: converted[w.data_ptr()] for name, w in found.items()}
+    )
     for path in folder.glob("*.safetensors"):
         path.chmod(0o644)
     for name in _TOKENIZER:

@@ -25,6 +25,7 @@ __all__ = [
     "Shape",
     "count_processes",
     "make_plan",
+    "refuse_unmeetable",
     "shape_of",
     "this_machine",
 ]
@@ -57,6 +58,8 @@ class Runtime:
     """Whether activations are made again in the backward pass, to save memory."""
     dequantise: Switch = field(default="auto", metadata=choice("auto", "on", "off"))
     """Whether a 4-bit base is put into bf16 (CPU: fp32) once, which is faster."""
+    micro_batch: int = field(default=0, metadata=whole(least=0, most=1_000_000))
+    """Blocks per forward pass of one process at most, instead of the recipe's; 0: the recipe's."""
     checkpoint_minutes: float = field(default=10.0, metadata=real(above=0, most=1e6))
 
     def __post_init__(self) -> None:
@@ -130,6 +133,28 @@ def count_processes(runtime: Runtime, machine: Machine) -> int:
     return wanted
 
 
+def refuse_unmeetable(
+    recipe: Recipe, machine: Machine, runtime: Runtime, *, block_length: int
+) -> None:
+    """Refuse what this machine alone cannot meet, from what is known before there is a base.
+
+    Whether the training fits into memory is told by ``make_plan``.
+
+    Raises:
+        BadSettingError: devices, processes, batch, precision or block length; says what is lacking.
+    """
+    choices.refuse_device(runtime.device, machine)
+    choices.refuse_processes(recipe, machine, count_processes(runtime, machine))
+    choices.choose_precision(recipe, machine)
+    if recipe.block_length not in (None, block_length):
+        raise BadSettingError(
+            f"Recipe {recipe.name} asks for blocks of {recipe.block_length} tokens, "
+            f"block_length is {block_length}.",
+            expected="the recipe's block_length.",
+            do=f"Set ASTRO_BLOCK_LENGTH={recipe.block_length}; token_blocks are then made with it.",
+        )
+
+
 def make_plan(
     recipe: Recipe,
     machine: Machine,
@@ -169,6 +194,7 @@ def make_plan(
             loss=loss,
             recompute=runtime.recompute,
             dequantise=runtime.dequantise,
+            micro_batch=runtime.micro_batch,
         )
     )
     return Plan(

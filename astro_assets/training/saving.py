@@ -32,7 +32,7 @@ class Saver(TrainerCallback):  # type: ignore[misc] # transformers is untyped he
         """Save to ``checkpoints`` (None: nowhere) every ``every_seconds``; heed ``stop``.
 
         ``seconds_before``: what earlier sessions of this training took. While ``is_astray`` nothing
-        is due, so that the last checkpoint stays a good one.
+        is due, and a stop saves only where there is nothing better: the last one stays a good one.
         """
         self.stopped = False
         self._checkpoints, self._stop, self._every = checkpoints, stop, every_seconds
@@ -55,13 +55,22 @@ class Saver(TrainerCallback):  # type: ignore[misc] # transformers is untyped he
         if stop:
             self.stopped = True
             control.should_training_stop = True
-        if self._checkpoints is not None and (save or stop):
+        if self._checkpoints is not None and (save or (stop and not self._has_better())):
             control.should_save = True
         return control
+
+    def _has_better(self) -> bool:
+        """Tell whether what would be saved is going astray and an earlier checkpoint is there."""
+        return (
+            self._is_astray()
+            and self._checkpoints is not None
+            and self._checkpoints.newest() is not None
+        )
 
     def on_save(self, args: Any, state: Any, control: Any, **now: Any) -> None:
         """Seal what the Trainer has just written."""
         distributed.wait_for_all()
         if self._checkpoints is not None and distributed.is_first():
             self._checkpoints.seal(state.global_step, seconds=self.seconds)
+        distributed.wait_for_all()  # nobody ends before the seal is there
         self._saved_at = self._clock()

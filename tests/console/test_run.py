@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from astro_assets.console.run import INTERRUPTED, Request, run
+from astro_assets.errors import BadSettingError
 
 NOW = datetime(2026, 11, 20, tzinfo=UTC)
 
@@ -27,6 +28,18 @@ class Interrupting:
         del name, given
         os.kill(os.getpid(), signal.SIGINT)
         raise AssertionError("nobody was interrupted")
+
+
+@pytest.mark.parametrize("selected", ["lora_checkpoint", "base_model"])
+def test_what_this_machine_cannot_train_is_refused_before_anything_is_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, selected: str
+) -> None:
+    monkeypatch.setenv("ASTRO_HOME", str(tmp_path / "home"))
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    request = Request("2026-06", (selected,), {"recipe": "astrollama3-8b"})
+    with pytest.raises(BadSettingError, match="shards with fsdp, and this is a CPU"):
+        run(request, Interrupting(), now=NOW)  # type: ignore[arg-type]
+    assert not (tmp_path / "home").exists()
 
 
 def test_an_interruption_is_told_as_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -95,6 +95,17 @@ def test_a_child_of_the_champion_names_it_and_goes_on_from_it(world: World) -> N
     assert newest.tags["parent_fingerprint"] == alone.fingerprint
 
 
+def test_another_base_than_the_homes_is_not_trained_on(world: World) -> None:
+    """Nothing is trained, and nothing is reused that another base was the base of."""
+    train(world)
+    for asked, base in (("scratch", None), ("", "org/name")):
+        other = world.with_recipe("other", max_tokens=2_048, base=base)
+        ended = other.run("lora_checkpoint", base_model=asked)
+        assert not ended.success
+        assert "Materialise base_model and token_blocks first" in ended.errors[0]
+    assert list(world.store.home.trainings.iterdir()) == []
+
+
 def test_training_elsewhere_is_a_command_and_then_a_version(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -139,5 +139,5 @@ def test_a_hub_that_cannot_be_reached_is_named(monkeypatch: pytest.MonkeyPatch) 
         raise library.ConnectError("no route to host")
 
     monkeypatch.setattr(huggingface_hub, "snapshot_download", unreachable)
-    with pytest.raises(BadModelError, match="did not give some/model .*no route to host"):
+    with pytest.raises(BadModelError, match=r"did not give some/model .*no route to host"):
         resolve_base("some/model")

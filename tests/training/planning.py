@@ -10,7 +10,12 @@ from tests.training.shapes import LLAMA_2_7B
 
 
 def a_gpu(
-    gigabytes: float, *, n_devices: int = 1, has_bf16: bool = True, has_kernels: bool = False
+    gigabytes: float,
+    *,
+    n_devices: int = 1,
+    has_bf16: bool = True,
+    has_kernels: bool = False,
+    ram_gigabytes: float = 0,
 ) -> Machine:
     """Return a machine with GPUs of so many decimal GB."""
     return Machine(
@@ -22,6 +27,7 @@ def a_gpu(
         has_bf16=has_bf16,
         has_liger=has_kernels,
         has_flash_attention=has_kernels,
+        ram_bytes=round(ram_gigabytes * 1e9),
     )
 
 

@@ -34,7 +34,7 @@ def test_what_is_bundled() -> None:
 def test_every_bundled_recipe_loads(name: str) -> None:
     recipe = load_recipe(name)
     assert recipe.name == name
-    assert recipe.optimisation(n_blocks=100, block_length=512).n_steps >= 1
+    assert recipe.optimisation(n_blocks=1_000, block_length=512).n_steps >= 1
     plain = json.loads(json.dumps(recipe.as_dict(), allow_nan=False))
     assert list(plain) == [field.name for field in dataclasses.fields(Recipe)]
     assert parse_recipe(yaml.safe_dump(plain), where="again") == recipe

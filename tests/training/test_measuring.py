@@ -6,14 +6,16 @@ import numpy as np
 import pytest
 import torch
 
-from astro_assets.errors import DamagedArtifactError, EmptyCorpusError
+from astro_assets.errors import DamagedArtifactError, EmptyCorpusError, TrainingError
 from astro_assets.models.loading import load_model
 from astro_assets.progress import NO_PROGRESS
+from astro_assets.training.checkpoints import Checkpoints
 from astro_assets.training.heldout import measured, read_heldout, score
+from astro_assets.training.loop import Surroundings, fit
 from astro_assets.training.measuring import Cadence
 from astro_assets.training.runtime import Runtime
 from astro_assets.training.trainer import Inputs, train_model
-from tests.training.builders import a_base, a_recipe, some_blocks, some_heldout
+from tests.training.builders import a_base, a_recipe, an_optimisation, some_blocks, some_heldout
 
 
 def test_every_epoch_ends_with_a_measurement() -> None:
@@ -82,10 +84,57 @@ def test_early_stopping_ends_with_the_best(tiny_base: Path, tmp_path: Path) -> N
     tuned = load_model(tiny_base, built.path, device=torch.device("cpu"))
     means, _ = measured(score(tuned, some_heldout()), some_heldout())
     assert means["astro"] == pytest.approx(min(nll), rel=1e-6)
+    assert built.facts["heldout_last"]["astro"] == min(nll)
+    assert built.facts["heldout_last_step"] == json.loads(curve[-3])["step"]
     with pytest.raises(EmptyCorpusError, match="stops early by held-out astro papers"):
         train_model(
             Inputs(a_base(tiny_base), inputs.blocks, recipe), tmp_path / "x", progress=NO_PROGRESS
         )
+
+
+def test_weights_that_are_lost_are_told_as_such(tiny_base: Path, tmp_path: Path) -> None:
+    """Also where the measurement sees them before the next loss does."""
+    model = load_model(tiny_base, device=torch.device("cpu"))
+    with torch.no_grad():
+        model.get_input_embeddings().weight.fill_(math.nan)
+    around = Surroundings(heldout=some_heldout())
+    with pytest.raises(TrainingError, match="After step 0 held-out papers have no likelihood"):
+        fit(
+            model,
+            some_blocks(tmp_path, 4),
+            an_optimisation(),
+            name="test",
+            progress=NO_PROGRESS,
+            around=around,
+        )
+
+
+def test_speed_is_that_of_training_alone(tiny_base: Path, tmp_path: Path) -> None:
+    """A clock that a measurement moves on and a step does not."""
+    now = [0.0]
+
+    def measured_for_an_hour(found: object) -> None:
+        now[0] += 3600.0
+
+    around = Surroundings(
+        heldout=some_heldout(),
+        n_spread=4,
+        on_heldout=measured_for_an_hour,
+        checkpoints=Checkpoints(tmp_path, "x"),
+        checkpoint_seconds=1e9,
+        clock=lambda: now[0],
+    )
+    model = load_model(tiny_base, device=torch.device("cpu"))
+    fit(
+        model,
+        some_blocks(tmp_path, 4),
+        an_optimisation(n_steps=4),
+        name="test",
+        progress=NO_PROGRESS,
+        around=around,
+    )
+    live = [json.loads(line) for line in (tmp_path / "curve.jsonl").read_text().splitlines()]
+    assert min(point["tokens_per_second"] for point in live) > 1e6
 
 
 def test_held_out_documents_come_back_from_their_file(tmp_path: Path) -> None:

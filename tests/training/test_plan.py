@@ -178,6 +178,37 @@ def test_overrides_that_do_not_fit_are_named() -> None:
         plan("paper", a_gpu(12), dequantise="on")
 
 
+@pytest.mark.parametrize(
+    ("as_set", "micro_batch"),
+    [(0, 8), (4, 4), (5, 4), (1, 1), (16, 16), (64, 32)],  # what divides the batch of 32
+)
+def test_a_micro_batch_that_is_set_wins_over_the_recipes(as_set: int, micro_batch: int) -> None:
+    made = plan("paper", a_gpu(300), micro_batch=as_set)
+    assert (made.micro_batch, made.n_accumulated) == (micro_batch, 32 // micro_batch)
+    assert any(f"at most {as_set} as set" in reason for reason in made.reasons) is bool(as_set)
+    # It is an upper bound: memory still decides below it.
+    assert plan("paper", a_gpu(24), micro_batch=64).micro_batch == 4
+
+
+def test_a_cpus_time_is_told_for_a_large_base() -> None:
+    """4 operations for each of 6.7e9 weights on two cores of 5e10 a second: 3.7 tokens."""
+    told = " ".join(plan("paper", a_cpu(64)).reasons)
+    assert "300,000 tokens a day on 2 cores, 700 days for all 230,000,000." in told
+    assert "a day" not in " ".join(plan("smoke", a_cpu(), STORIES_260K).reasons)
+    assert "a day" not in " ".join(plan("paper", a_gpu(80)).reasons)
+
+
+def test_shards_are_read_into_ram_first() -> None:
+    """68.98 billion weights: 276 GB in fp32, 36.4 GB in 4 bits with tables in bf16."""
+    for recipe, n_devices, needs in (("astrollama2-70b", 16, 276), ("llama2-70b-qlora", 2, 36.4)):
+        little = a_gpu(141, n_devices=n_devices, ram_gigabytes=needs - 1)
+        with pytest.raises(BadSettingError, match=f"reads about {needs} GB of weights into RAM"):
+            plan(recipe, little, LLAMA_2_70B)
+        assert plan(recipe, replace(little, ram_bytes=round((needs + 1) * 1e9)), LLAMA_2_70B)
+        assert plan(recipe, replace(little, ram_bytes=0), LLAMA_2_70B), "not known"
+    assert plan("paper", a_gpu(80, ram_gigabytes=1)), "loaded to the GPU itself"
+
+
 def test_dequantise_has_nothing_to_do_without_4_bits() -> None:
     made = plan("smoke", a_cpu(), STORIES_260K, dequantise="on")
     assert not made.dequantise

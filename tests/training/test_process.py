@@ -13,12 +13,15 @@ import numpy as np
 import pytest
 
 from astro_assets.artifacts import fingerprint
+from astro_assets.errors import DiskFullError
 from astro_assets.training.endings import EXIT_STOPPED
+from astro_assets.training.endings import error_of as error_of_ending
 from astro_assets.training.job import BlockFiles, TrainingJob, read_job, write_job
 from astro_assets.training.recipe import Recipe
 from astro_assets.training.result import read_result
 from astro_assets.training.runtime import Runtime
 from astro_assets.training.stopping import LIFELINE
+from tests.e2e.test_full_disk import resize, small_disk
 from tests.training.builders import a_base, a_recipe, some_blocks, some_heldout
 
 ROOT = Path(__file__).parents[2]
@@ -145,6 +148,7 @@ def test_a_second_trainer_refuses_and_names_the_first(tiny_base: Path, tmp_path:
     code, said = ended(start("--job", job))
     assert code == 1
     assert f"trainer of a test (process {first.pid})" in said
+    assert not (job.parent / "error.json").exists(), "the refused one spoke for the first"
     first.send_signal(signal.SIGTERM)
     assert ended(first)[0] == EXIT_STOPPED
 
@@ -216,6 +220,47 @@ def test_two_processes_stop_together_and_go_on(tiny_base: Path, tmp_path: Path) 
     assert not (job.parent / "error.json").exists(), said
     assert ended(start("--job", job, n_processes=2))[0] == 0
     assert weights_of(job) == weights_of(whole)
+
+
+@pytest.mark.slow
+def test_what_fails_in_another_process_is_told(tiny_base: Path, tmp_path: Path) -> None:
+    """The second of two runs out of memory; the first only sees that it is gone."""
+    job = a_job(tiny_base, tmp_path, a_recipe(micro_batch=1), n_processes=2)
+    (tmp_path / "sitecustomize.py").write_text(
+        "import os\n"
+        "if os.environ.get('RANK') == '1':\n"
+        "    import astro_assets.training.trainer as trainer, torch\n"
+        "    def fit(*a, **k): raise torch.OutOfMemoryError('CUDA out of memory, says a test')\n"
+        "    trainer.fit = fit\n"
+    )
+    paths = f"{tmp_path}:{ROOT}"
+    code, _ = ended(start("--job", job, n_processes=2, PYTHONPATH=paths))
+    assert code != 0
+    assert error_of(job)["type"] == "TrainingError"
+    assert "Memory ran out with micro-batches of 1" in error_of(job)["found"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("room_kb", [150, 400])
+def test_a_full_disk_is_named(tiny_base: Path, tmp_path: Path, room_kb: int) -> None:
+    """Checkpoints of each step fill a small disk; with room the training goes on."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    with small_disk(disk):
+        job = a_job(tiny_base, disk / "home" / "trainings", LONG, checkpoint_minutes=1e-9)
+        used = sum(path.stat().st_size for path in disk.rglob("*") if path.is_file()) // 1024
+        resize(disk, used + room_kb)
+        code, said = ended(start("--job", job))
+        assert code == 1
+        assert "The disk is full" in said
+        told = error_of_ending(code, job.parent, log_begin=0)
+        assert isinstance(told, DiskFullError)
+        resize(disk, 64_000)
+        sparse = json.loads(job.read_text())
+        sparse["runtime"]["checkpoint_minutes"] = 10
+        job.write_text(json.dumps(sparse))
+        code, said = ended(start("--job", job))
+        assert code == 0, said
 
 
 @pytest.mark.slow

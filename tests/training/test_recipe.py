@@ -33,7 +33,6 @@ FULL = {"method": "full", "rank": None, "target_modules": None}
         (1, None, 2),  # 10 blocks = two steps of 4, two blocks left over
         (3, None, 7),  # 30 blocks
         (0.5, None, 1),  # 5 blocks
-        (0.1, None, 1),  # 1 block, but one step at least
         (3, 64 * 12, 3),  # 12 blocks of 64 tokens
         (1, 64 * 12, 2),  # the bound does not stretch an epoch
     ],
@@ -41,6 +40,23 @@ FULL = {"method": "full", "rank": None, "target_modules": None}
 def test_steps_counted_by_hand(epochs: float, max_tokens: int | None, n_steps: int) -> None:
     recipe = a_recipe(epochs=epochs, max_tokens=max_tokens, batch=4, micro_batch=2)
     assert recipe.optimisation(n_blocks=10, block_length=64).n_steps == n_steps
+
+
+@pytest.mark.parametrize(
+    ("fields", "found"),
+    [
+        ({"epochs": 0.3}, "asks for 3 blocks of 64 tokens (max_tokens: null, epochs: 0.3 over 10"),
+        ({"max_tokens": 4 * 64 - 1}, "asks for 3 blocks of 64 tokens (max_tokens: 255, epochs: 2"),
+        ({"batch": 21, "micro_batch": 1}, "asks for 20 blocks"),
+    ],
+)
+def test_less_than_one_step_is_not_made_into_one(fields: dict[str, object], found: str) -> None:
+    with pytest.raises(BadSettingError) as error:
+        a_recipe(**fields).optimisation(n_blocks=10, block_length=64)
+    assert found in error.value.found
+    assert error.value.found.endswith("less than one step.")
+    assert error.value.do
+    assert a_recipe(max_tokens=4 * 64).optimisation(n_blocks=10, block_length=64).n_steps == 1
 
 
 def test_a_path_is_a_recipe_too(tmp_path: Path) -> None:
@@ -89,6 +105,11 @@ def test_unknown_names_list_the_known(name: str) -> None:
         ("target_modules", [1]),
         ("betas", [0.9, "x"]),
         ("betas", [0.9, 1.5]),
+        ("betas", [0.9, 1.0]),
+        ("betas", [1, 0.95]),
+        ("batch", 1_000_001),
+        ("micro_batch", 1_000_001),
+        ("rank", [[1] * 50_000]),
         ("cross_document_attention", 1),
         ("seed", 2**31),
         ("block_length", 8),
@@ -167,6 +188,32 @@ def test_text_that_is_no_recipe(text: str) -> None:
         parse_recipe(text, where="here")
 
 
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("[" * 20_000, "nested too deeply"),
+        ("{a: " * 20_000, "nested too deeply"),
+        ("name: &a mine\nbase: *a\n", "references"),
+        ("a: &a [x, x]\nb: &b [*a, *a]\nc: [*b, *b]\n", "references"),
+        ("a: &a [*a]\n", "references"),
+        ("name: mine\nrank: 8\nrank: 16\n", "field 'rank' is given twice"),
+        ("rank: " + "9" * 5_000, "no YAML that can be used"),
+        ("rank: 2026-13-41", "no YAML that can be used"),
+    ],
+)
+def test_yaml_that_is_more_than_a_document(text: str, found: str) -> None:
+    with pytest.raises(BadSettingError, match=found) as error:
+        parse_recipe(text, where="here")
+    assert str(error.value).startswith("here")
+    assert len(str(error.value)) < 500
+
+
+def test_a_number_too_long_to_be_written_out_is_refused_by_name() -> None:
+    text = f"{yaml.safe_dump(MINIMAL)}seed: 0x{'f' * 5_000}\n"
+    with pytest.raises(BadSettingError, match="'seed' = a number of thousands of digits"):
+        parse_recipe(text, where="here")
+
+
 def test_a_file_that_is_no_text(tmp_path: Path) -> None:
     path = tmp_path / "mine.yaml"
     path.write_bytes(b"\xff\xfe\x00")
@@ -180,3 +227,8 @@ def test_a_file_that_is_no_text(tmp_path: Path) -> None:
 def test_a_recipe_cannot_be_changed() -> None:
     with pytest.raises(dataclasses.FrozenInstanceError):
         parse().rank = 4  # type: ignore[misc]
+
+
+def test_sharded_weights_are_not_stopped_early() -> None:
+    with pytest.raises(BadSettingError, match="early_stopping"):
+        a_recipe(sharding="fsdp", min_devices=2, early_stopping=3)

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from astro_assets.artifacts.manifest import Built
-from astro_assets.errors import TrainingStoppedError
+from astro_assets.errors import BadSettingError, TrainingStoppedError
 from astro_assets.progress import NO_PROGRESS
 from astro_assets.training.checkpoints import Checkpoints
 from astro_assets.training.recipe import Recipe
@@ -96,14 +96,23 @@ def test_a_damaged_checkpoint_is_passed_over(tiny_base: Path, tmp_path: Path) ->
     assert weights_of(train(inputs, work, work=work)) == weights_of(whole)
 
 
-def test_half_a_checkpoint_and_a_foreign_one_are_not_used(tiny_base: Path, tmp_path: Path) -> None:
-    inputs = inputs_of(tiny_base, tmp_path, RECIPES["lora"])
-    whole = train(inputs, tmp_path / "whole")
+def test_a_checkpoint_of_another_training_is_left_alone(tiny_base: Path, tmp_path: Path) -> None:
     work = tmp_path / "work"
     work.mkdir()
     other = inputs_of(tiny_base, tmp_path, a_recipe(seed=3))
     stopped(other, work, 2)
+    inputs = inputs_of(tiny_base, tmp_path, RECIPES["lora"])
     assert Checkpoints(work, inputs.identity).newest() is None
+    with pytest.raises(BadSettingError, match="a checkpoint of another training"):
+        train(inputs, work, work=work)
+    assert Checkpoints(work, other.identity).newest() is not None
+
+
+def test_half_a_checkpoint_is_not_used(tiny_base: Path, tmp_path: Path) -> None:
+    inputs = inputs_of(tiny_base, tmp_path, RECIPES["lora"])
+    whole = train(inputs, tmp_path / "whole")
+    work = tmp_path / "work"
+    work.mkdir()
     stopped(inputs, work, 1)
     newest = Checkpoints(work, inputs.identity).newest()
     assert newest is not None

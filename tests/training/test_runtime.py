@@ -6,8 +6,17 @@ from pathlib import Path
 
 import pytest
 
-from astro_assets.errors import BadSettingError
-from astro_assets.training.runtime import Runtime, count_processes, this_machine
+from astro_assets.errors import BadSettingError, TrainingError
+from astro_assets.training.machine import Machine
+from astro_assets.training.out_of_memory import lack_of_memory_named
+from astro_assets.training.recipe import Recipe, load_recipe
+from astro_assets.training.runtime import (
+    Runtime,
+    count_processes,
+    refuse_unmeetable,
+    this_machine,
+)
+from tests.training.builders import a_recipe
 from tests.training.planning import a_cpu, a_gpu
 
 
@@ -37,6 +46,8 @@ def test_a_runtime_goes_through_json() -> None:
         ("loss", None),
         ("recompute", True),
         ("checkpoint_minutes", 0),
+        ("micro_batch", -1),
+        ("micro_batch", 1.0),
         ("colour", "blue"),
     ],
 )
@@ -55,6 +66,7 @@ def test_this_machine_without_a_gpu() -> None:
     assert (machine.device, machine.n_devices, machine.has_bf16) == ("cpu", 1, False)
     assert machine.n_cores >= 1
     assert machine.memory_bytes > 1e8
+    assert machine.ram_bytes == machine.memory_bytes
     assert machine.device_name
     assert json.loads(json.dumps(machine.as_dict()))["device"] == "cpu"
 
@@ -76,3 +88,52 @@ def test_cuda_that_is_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
         this_machine("cuda")
     with pytest.raises(BadSettingError, match="There is no device 'tpu'"):
         this_machine("tpu")
+
+
+SHARDED = a_recipe(sharding="fsdp", min_devices=2)
+
+
+@pytest.mark.parametrize(
+    ("recipe", "machine", "runtime", "found"),
+    [
+        (a_recipe(), a_cpu(), Runtime(device="cuda"), "Device cuda was asked for"),
+        (a_recipe(), a_gpu(80), Runtime(n_processes=2), "2 processes were asked for"),
+        (a_recipe(min_devices=4), a_gpu(80, n_devices=2), Runtime(), "needs 4 GPUs, here 2"),
+        (a_recipe(batch=6), a_gpu(80, n_devices=4), Runtime(), "takes 6 blocks a step"),
+        (a_recipe(precision="bf16"), a_gpu(80, has_bf16=False), Runtime(), "computes in bf16"),
+        (SHARDED, a_cpu(), Runtime(), "shards with fsdp, and this is a CPU"),
+        (a_recipe(block_length=64), a_cpu(), Runtime(), "blocks of 64 tokens, block_length is 32"),
+    ],
+)
+def test_what_is_refused_before_there_is_a_base(
+    recipe: Recipe, machine: Machine, runtime: Runtime, found: str
+) -> None:
+    with pytest.raises(BadSettingError, match=found):
+        refuse_unmeetable(recipe, machine, runtime, block_length=32)
+
+
+def test_what_can_be_met_is_not_refused() -> None:
+    refuse_unmeetable(a_recipe(block_length=32), a_cpu(), Runtime(), block_length=32)
+    refuse_unmeetable(SHARDED, a_gpu(80, n_devices=2), Runtime(), block_length=32)
+    refuse_unmeetable(load_recipe("paper"), a_gpu(80), Runtime(), block_length=512)
+
+
+@pytest.mark.parametrize(
+    ("micro_batch", "recompute", "told", "not_told"),
+    [
+        (8, False, ["ASTRO_MICRO_BATCH=4", "ASTRO_RECOMPUTE=on", "last checkpoint"], []),
+        (3, True, ["ASTRO_MICRO_BATCH=1 "], ["ASTRO_RECOMPUTE"]),
+        (1, False, ["ASTRO_RECOMPUTE=on"], ["ASTRO_MICRO_BATCH"]),
+        (1, True, ["a larger device"], ["ASTRO_"]),
+    ],
+)
+def test_a_lack_of_memory_says_what_leaves_the_training_the_same(
+    micro_batch: int, recompute: bool, told: list[str], not_told: list[str]
+) -> None:
+    with (
+        pytest.raises(TrainingError) as error,
+        lack_of_memory_named(micro_batch=micro_batch, recompute=recompute),
+    ):
+        raise MemoryError
+    assert all(words in error.value.do for words in told)
+    assert not any(words in error.value.do for words in not_told)

@@ -94,6 +94,16 @@ def test_what_goes_astray_is_not_saved_unless_it_is_stopped(tmp_path: Path) -> N
     assert saver.stopped
 
 
+def test_a_stop_does_not_replace_what_was_better(tmp_path: Path) -> None:
+    stop = StopRequest()
+    stop.ask("by a test")
+    checkpoints = Checkpoints(tmp_path, "x")
+    (checkpoints.folder / "checkpoint-3").mkdir(parents=True)
+    checkpoints.seal(3, seconds=1.0)
+    saver = Saver(checkpoints, stop, every_seconds=0.0, is_astray=lambda: True, clock=Clock())
+    assert after_step(saver) == Control(should_training_stop=True)
+
+
 def test_the_last_step_is_neither_saved_nor_called_stopped(tmp_path: Path) -> None:
     stop = StopRequest()
     stop.ask("by a test")

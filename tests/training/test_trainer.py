@@ -189,8 +189,24 @@ def test_blocks_longer_than_the_base_can_see(tiny_base: Path, tmp_path: Path) ->
 
 
 def test_layers_the_base_does_not_have(tiny_base: Path, tmp_path: Path) -> None:
-    with pytest.raises(BadSettingError, match="target_modules c_attn are not in the base"):
-        train(tiny_base, tmp_path, a_recipe(target_modules=("c_attn",)))
+    """Also beside one that it has: an update left out in silence is another training."""
+    for names in (("c_attn",), ("q_proj", "c_attn"), ("proj", "c_attn")):
+        with pytest.raises(
+            BadSettingError, match=r"target_modules .*c_attn .*not in the base"
+        ) as e:
+            train(tiny_base, tmp_path, a_recipe(target_modules=names))
+        assert "q_proj" not in e.value.found
+        assert "down_proj, gate_proj, k_proj" in e.value.expected
+        assert "lm_head" in e.value.expected
+        assert e.value.do
+
+
+def test_a_layer_may_be_named_with_its_parents(tiny_base: Path, tmp_path: Path) -> None:
+    counts = [
+        train(tiny_base, tmp_path, a_recipe(target_modules=(name,))).counts["n_trainable"]
+        for name in ("self_attn.q_proj", "q_proj")
+    ]
+    assert counts[0] == counts[1] > 0
 
 
 def test_general_papers_are_replayed(tiny_base: Path, trained: Built, tmp_path: Path) -> None:

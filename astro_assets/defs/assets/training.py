@@ -15,6 +15,7 @@ from astro_assets.defs.adapter import (
     unit,
     workspace_of,
 )
+from astro_assets.defs.asked import SCRATCH, asked_base, refuse_unmeetable_here
 from astro_assets.defs.judges import shard_paths
 from astro_assets.defs.resources import Workspace
 from astro_assets.errors import BadModelError
@@ -33,8 +34,10 @@ def base_model(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
 
     workspace = workspace_of(context)
     settings = workspace.settings
-    asked = settings.base_model or load_recipe(settings.recipe).base or "scratch"
-    if asked == "scratch":
+    recipe = load_recipe(settings.recipe)
+    refuse_unmeetable_here(settings, recipe, block_length=settings.block_length)
+    asked = asked_base(settings, recipe)
+    if asked == SCRATCH:
         return _scratch_base(context, workspace)
     from astro_assets.models.base import resolve_base
 

@@ -9,7 +9,7 @@ from astro_assets.training import distributed
 from astro_assets.training.optimisation import Optimisation
 
 if TYPE_CHECKING:
-    from astro_assets.training.loop import Surroundings
+    from astro_assets.training.surroundings import Surroundings
 
 
 def trainer_arguments(

@@ -31,7 +31,7 @@ from astro_assets.training.adapter import attach_adapter, continue_adapter
 from astro_assets.training.checkpoints import Checkpoints
 from astro_assets.training.fitting_together import refuse_misfits
 from astro_assets.training.heldout import Heldout
-from astro_assets.training.loop import Surroundings, Trained, fit, seed_everything
+from astro_assets.training.loop import Trained, fit, seed_everything
 from astro_assets.training.loss import use_loss
 from astro_assets.training.optimisation import Optimisation
 from astro_assets.training.out_of_memory import lack_of_memory_named
@@ -45,6 +45,7 @@ from astro_assets.training.result import (
 )
 from astro_assets.training.runtime import Machine, Plan, Runtime, make_plan, shape_of, this_machine
 from astro_assets.training.stopping import StopRequest
+from astro_assets.training.surroundings import Surroundings
 
 _LIBRARIES = ("torch", "transformers", "peft", "accelerate", "bitsandbytes")
 

@@ -8,8 +8,9 @@ import torch
 from astro_assets.errors import EmptyCorpusError, TrainingError
 from astro_assets.models.loading import load_model
 from astro_assets.progress import NO_PROGRESS, LineProgress
-from astro_assets.training.loop import Surroundings, fit
+from astro_assets.training.loop import fit
 from astro_assets.training.optimisation import Optimisation
+from astro_assets.training.surroundings import Surroundings
 from tests.training.builders import an_optimisation, some_ids
 
 CPU = torch.device("cpu")

@@ -11,9 +11,10 @@ from astro_assets.models.loading import load_model
 from astro_assets.progress import NO_PROGRESS
 from astro_assets.training.checkpoints import Checkpoints
 from astro_assets.training.heldout import measured, read_heldout, score
-from astro_assets.training.loop import Surroundings, fit
+from astro_assets.training.loop import fit
 from astro_assets.training.measuring import Cadence
 from astro_assets.training.runtime import Runtime
+from astro_assets.training.surroundings import Surroundings
 from astro_assets.training.trainer import Inputs, train_model
 from tests.training.builders import a_base, a_recipe, an_optimisation, some_blocks, some_heldout
 

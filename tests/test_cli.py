@@ -23,7 +23,9 @@ def command(tmp_path: Path):
 def test_settings_say_where_each_value_came_from(command):
     result = command("settings", ASTRO_RECIPE="paper")
     assert result.exit_code == 0
-    lines = {line.split()[0]: line for line in result.stdout.splitlines() if line.strip()}
+    told = [line for line in result.stdout.splitlines() if line.strip()]
+    # A description that goes on in the next line may begin with any word; the setting comes first.
+    lines = {line.split()[0]: line for line in reversed(told)}
     assert "paper" in lines["recipe"] and "environment" in lines["recipe"]
     assert "default" in lines["category_rule"]
 

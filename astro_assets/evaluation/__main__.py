@@ -1,4 +1,4 @@
-"""Base and trained model on held-out papers where the GPU is: ``python -m astro_assets.evaluation``.
+"""Base and tuned model on held-out papers where the GPU is: ``python -m astro_assets.evaluation``.
 
 It reads a training's job, its result and its held-out documents, and needs what the trainer needs.
 The figures are those of the report: per document, fresh [BOS], token-weighted. It writes arrays and

@@ -94,6 +94,16 @@ class Store:
         self.home, self._now = home, now
         self._before: dict[tuple[str, str | None], Manifest | None] = {}
 
+    def as_built(self, manifest: Manifest) -> Built:
+        """Return a manifest as what its stage handed back, its path absolute."""
+        return Built(
+            fingerprint=manifest.fingerprint,
+            path=self.path_of(manifest),
+            counts=manifest.counts,
+            files=manifest.files,
+            facts=manifest.facts,
+        )
+
     def path_of(self, manifest: Manifest) -> Path:
         """Return the absolute path of what a manifest describes."""
         return self.home.root / manifest.path

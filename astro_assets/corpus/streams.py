@@ -56,6 +56,22 @@ class PaperShard:
         return f"{asset}, release {self.release}" if self.release else f"{asset} of the release"
 
 
+def paper_shards(tables: Mapping[str, Built], *, release: str = "") -> list[PaperShard]:
+    """Return the shards of paper tables, ``field -> table``, in the tables' order."""
+    return [
+        PaperShard(
+            field,
+            shard["month"],
+            table.path / shard["file"],
+            shard["content"],
+            table.files[shard["file"]],
+            release,
+        )
+        for field, table in tables.items()
+        for shard in table.facts["shards"]
+    ]
+
+
 def build_token_blocks(
     shards: Sequence[PaperShard],
     tokenizer: Tokenizer,

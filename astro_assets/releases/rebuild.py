@@ -10,7 +10,7 @@ from pathlib import Path
 
 from astro_assets.artifacts.manifest import Built, Manifest, Store
 from astro_assets.corpus.near_copies import build_near_copies
-from astro_assets.corpus.streams import PaperShard, build_token_blocks
+from astro_assets.corpus.streams import build_token_blocks, paper_shards
 from astro_assets.ingest.oai_held import read_window
 from astro_assets.months import Month
 from astro_assets.progress import Progress
@@ -55,7 +55,7 @@ def rebuild(
         yield (
             origin.blocks,
             build_token_blocks(
-                _paper_shards(tables),
+                paper_shards(tables),
                 tokenizer_of(store, origin.blocks),
                 scratch / "tokens",
                 block_length=origin.blocks.parameters["block_length"],
@@ -63,7 +63,7 @@ def rebuild(
             ),
         )
     if origin.near_copies is not None and len(tables) == 2:
-        shards, out = _paper_shards(tables), scratch / "near_copies"
+        shards, out = paper_shards(tables), scratch / "near_copies"
         release = str(origin.near_copies.release)
         yield (
             origin.near_copies,
@@ -122,17 +122,3 @@ def _table(
         rules=rules,
         progress=progress,
     )
-
-
-def _paper_shards(tables: dict[str, Built]) -> list[PaperShard]:
-    return [
-        PaperShard(
-            field,
-            shard["month"],
-            built.path / shard["file"],
-            shard["content"],
-            built.files[shard["file"]],
-        )
-        for field, built in tables.items()
-        for shard in built.facts["shards"]
-    ]

@@ -17,7 +17,7 @@ def token_blocks(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
     One stream per submission month and side, named by what it is made from: a month that did not
     change is not tokenised again.
     """
-    from astro_assets.corpus.streams import PaperShard, build_token_blocks
+    from astro_assets.corpus.streams import build_token_blocks, paper_shards
     from astro_assets.corpus.tokenizer import Tokenizer
 
     workspace, release = workspace_of(context), context.partition_key
@@ -28,18 +28,9 @@ def token_blocks(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
         "astro": store.require("astro_ph_papers", release),
         "general": store.require("general_papers", release),
     }
-    shards = [
-        PaperShard(
-            field,
-            entry["month"],
-            store.path_of(table) / entry["file"],
-            entry["content"],
-            table.files[entry["file"]],
-            release,
-        )
-        for field, table in tables.items()
-        for entry in table.facts["shards"]
-    ]
+    shards = paper_shards(
+        {field: store.as_built(table) for field, table in tables.items()}, release=release
+    )
     manifest, reused = keep(
         context,
         parents=list(tables.values()),

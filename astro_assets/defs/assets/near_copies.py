@@ -23,23 +23,14 @@ def near_copies(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
     not read again.
     """
     from astro_assets.corpus.near_copies import RULES, build_near_copies
-    from astro_assets.corpus.streams import PaperShard
+    from astro_assets.corpus.streams import paper_shards
 
     workspace, release = workspace_of(context), context.partition_key
     store, out = workspace.store, workspace.home.near_copies
     tables = {field: store.require(name, release) for field, name in TABLES.items()}
-    shards = [
-        PaperShard(
-            field,
-            entry["month"],
-            store.path_of(table) / entry["file"],
-            entry["content"],
-            table.files[entry["file"]],
-            release,
-        )
-        for field, table in tables.items()
-        for entry in table.facts["shards"]
-    ]
+    shards = paper_shards(
+        {field: store.as_built(table) for field, table in tables.items()}, release=release
+    )
     manifest, reused = keep(
         context,
         parents=list(tables.values()),

@@ -28,7 +28,7 @@ def of_token_blocks(
 
     Tokens are those of the text; [BOS] and [EOS] are not counted.
     """
-    from astro_assets.evaluation.corpus_figure import papers_and_tokens_per_year
+    from astro_assets.evaluation.figures.corpus import papers_and_tokens_per_year
     from astro_assets.registry.release_page import published_beside
 
     statistics = tokens.facts["statistics"]

@@ -19,7 +19,7 @@ from astro_assets.artifacts import atomic, fingerprint
 from astro_assets.corpus.categories import SUBFIELDS
 from astro_assets.corpus.tokenizer import Tokenizer
 from astro_assets.errors import BadModelError
-from astro_assets.evaluation.perplexity import windows_of
+from astro_assets.evaluation.perplexity.scores import windows_of
 from astro_assets.evaluation.selection import take_held_out
 
 _OTHER = "astro-ph.other"

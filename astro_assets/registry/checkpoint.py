@@ -215,7 +215,7 @@ def _published(run: TrainingRun, result: Path) -> str:
 
 def learning_curve_of(folder: Path, facts: Mapping[str, Any]) -> bytes:
     """Return the picture (PNG) of a result's or adapter's learning curve."""
-    from astro_assets.evaluation.learning_curve import draw_learning_curve
+    from astro_assets.evaluation.figures.learning_curve import draw_learning_curve
 
     curve, heldout = (_lines(folder / name) for name in (LEARNING_CURVE, HELDOUT_CURVE))
     return draw_learning_curve(

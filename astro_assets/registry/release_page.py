@@ -16,7 +16,7 @@ from astro_assets.artifacts import fingerprint
 from astro_assets.artifacts.home import Home
 from astro_assets.artifacts.manifest import Built, Manifest, Store
 from astro_assets.corpus.published import Published, Source, compare_with_paper
-from astro_assets.evaluation.pages import (
+from astro_assets.evaluation.pages.release import (
     IndexEntry,
     PageCorpus,
     PageLineage,

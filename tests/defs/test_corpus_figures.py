@@ -7,7 +7,7 @@ from pathlib import Path
 from astro_assets.artifacts.home import Home
 from astro_assets.artifacts.manifest import Built, Manifest, Store, Work
 from astro_assets.defs.corpus_figures import of_token_blocks
-from tests.evaluation.page_content import corpus_statistics_of_a_few
+from tests.evaluation.pages.content import corpus_statistics_of_a_few
 
 SNAPSHOT = "arxiv_snapshot"
 

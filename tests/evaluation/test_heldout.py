@@ -6,7 +6,7 @@ from astro_assets.corpus.blocks import TokenBlocks
 from astro_assets.corpus.tokenizer import Tokenizer
 from astro_assets.errors import EmptyCorpusError
 from astro_assets.evaluation.heldout import first_subfield, write_heldout
-from astro_assets.evaluation.perplexity_report import build_perplexity_report
+from astro_assets.evaluation.perplexity.report import build_perplexity_report
 from astro_assets.models.scoring import CausalParts, score_sequences
 from astro_assets.progress import NO_PROGRESS
 from astro_assets.training import heldout

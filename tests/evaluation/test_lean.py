@@ -10,7 +10,7 @@ import pytest
 
 from astro_assets.corpus.blocks import Stream, TokenBlocks
 from astro_assets.corpus.tokenizer import Tokenizer
-from astro_assets.evaluation.field_scores import score_model
+from astro_assets.evaluation.perplexity.field_scores import score_model
 from astro_assets.evaluation.samples import Sample
 from astro_assets.models.handle import ModelHandle
 from astro_assets.progress import NO_PROGRESS
@@ -54,13 +54,17 @@ import numpy as np
 
 from astro_assets.corpus.blocks import Stream, TokenBlocks
 from astro_assets.corpus.tokenizer import Tokenizer
-from astro_assets.evaluation import baseline, reports, retrieval, sentences, similarity, statistics
-from astro_assets.evaluation.field_scores import score_model
-from astro_assets.evaluation.generation import Beginning, Sampling, continue_all, measure
-from astro_assets.evaluation.knowledge import judge, score_choices
-from astro_assets.evaluation.question_files import load_questions
+from astro_assets.evaluation import reports, statistics
+from astro_assets.evaluation.completions import sentences
+from astro_assets.evaluation.completions.generation import (
+    Beginning, Sampling, continue_all, measure
+)
+from astro_assets.evaluation.embeddings import baseline, pairs, retrieval
+from astro_assets.evaluation.embeddings.vectors import embed_sample
+from astro_assets.evaluation.knowledge.question_files import load_questions
+from astro_assets.evaluation.knowledge.report import judge, score_choices
+from astro_assets.evaluation.perplexity.field_scores import score_model
 from astro_assets.evaluation.samples import Sample
-from astro_assets.evaluation.vectors import embed_sample
 from astro_assets.models.handle import ModelHandle
 from astro_assets.progress import NO_PROGRESS
 

@@ -8,7 +8,7 @@ from astro_assets.artifacts.fingerprint import of_folder
 from astro_assets.artifacts.home import Home
 from astro_assets.artifacts.manifest import Built, Manifest, Store, Work
 from astro_assets.registry.release_page import build_release_report
-from tests.evaluation.page_content import curve, heldout_curve
+from tests.evaluation.pages.content import curve, heldout_curve
 
 RELEASE = "2026-06"
 

@@ -87,7 +87,7 @@ def perplexity_report(context: dg.AssetExecutionContext) -> dg.MaterializeResult
     """
     from astro_assets.corpus.documents import measured_blocks
     from astro_assets.corpus.streams import open_blocks
-    from astro_assets.evaluation.perplexity_report import build_perplexity_report
+    from astro_assets.evaluation.perplexity.report import build_perplexity_report
     from astro_assets.registry.champion import opponent_of
 
     workspace, release = workspace_of(context), context.partition_key
@@ -149,7 +149,7 @@ def embeddings(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
 
     The mean of the last hidden states over all tokens but [BOS], as in the paper (section 3.3).
     """
-    from astro_assets.evaluation.embeddings import build_embeddings
+    from astro_assets.evaluation.embeddings.spaces import build_embeddings
 
     workspace, release = workspace_of(context), context.partition_key
     store, settings = workspace.store, workspace.settings
@@ -184,7 +184,7 @@ def embeddings(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
 @unit(group="evaluation", kinds={"numpy"}, deps=["embeddings", "astro_ph_papers"])
 def embedding_report(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
     """Pairwise similarities against a baseline encoder (the paper's figure 3), and retrieval."""
-    from astro_assets.evaluation.embedding_report import build_embedding_report
+    from astro_assets.evaluation.embeddings.report import build_embedding_report
 
     workspace, release = workspace_of(context), context.partition_key
     vectors, astro = (
@@ -211,8 +211,8 @@ def embedding_report(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
 )
 def completion_report(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
     """First sentences of fixed test abstracts, continued by base and tuned (paper's figure 2)."""
-    from astro_assets.evaluation.completions import build_completion_report
-    from astro_assets.evaluation.generation import Sampling
+    from astro_assets.evaluation.completions.generation import Sampling
+    from astro_assets.evaluation.completions.report import build_completion_report
 
     workspace, release = workspace_of(context), context.partition_key
     store, settings = workspace.store, workspace.settings
@@ -249,8 +249,8 @@ def knowledge_report(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
 
     The published model read better and knew less than its base (arXiv:2409.19750): promotion asks.
     """
-    from astro_assets.evaluation.knowledge import build_knowledge_report
-    from astro_assets.evaluation.question_files import load_questions
+    from astro_assets.evaluation.knowledge.question_files import load_questions
+    from astro_assets.evaluation.knowledge.report import build_knowledge_report
 
     workspace, release = workspace_of(context), context.partition_key
     store, settings = workspace.store, workspace.settings

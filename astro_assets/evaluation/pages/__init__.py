@@ -1,0 +1,1 @@
+"""Pages people read: self-contained HTML, no script, nothing loaded from anywhere."""

@@ -60,23 +60,64 @@ class Settings(BaseSettings):
     max_eval_tokens: int = Field(
         100_000, ge=1_000, description="Tokens per side and measure that an evaluation reads."
     )
+    prose: str = Field(
+        "",
+        description="Texts outside astronomy to measure forgetting on (JSONL with a text per line, "
+        "or plain paragraphs); empty: none.",
+    )
+    embedding_share: float | Literal["auto"] = Field(
+        "auto",
+        description="Share of the test abstracts that embeddings are taken from, by hash; auto: "
+        "0.15 of a whole arXiv, all of a smaller snapshot.",
+    )
     embedding_abstracts: int = Field(
-        1_000, ge=10, le=20_000, description="Test abstracts whose embeddings are compared."
+        10_000, ge=10, le=20_000, description="The first so many of them are compared."
     )
     baseline_encoder: str = Field(
-        "", description="Folder of a Hugging Face encoder to compare with; empty: TF-IDF."
+        "",
+        description="What similarities are compared with: a folder of a Hugging Face encoder, a "
+        "file of vectors (npz or Parquet), or tf-idf; empty: MiniLM where its package is "
+        "installed, else TF-IDF.",
     )
     completion_abstracts: int = Field(
-        4, ge=1, le=1_000, description="Test abstracts that base and tuned continue."
+        16, ge=1, le=1_000, description="Test abstracts that the models continue."
+    )
+    completion_samples: int = Field(
+        2, ge=1, le=100, description="Continuations of each abstract by each model."
+    )
+    completion_temperature: float = Field(
+        0.3, ge=0, le=2, description="Temperature of the continuations; the paper's is 0.3."
     )
     max_new_tokens: int = Field(
-        128, ge=8, le=1_024, description="Longest continuation of an abstract, in tokens."
+        1_024, ge=8, le=1_024, description="Longest continuation of an abstract, in tokens."
+    )
+    completions_file: str = Field(
+        "",
+        description="Completions of the same abstracts by another model, to show beside ours "
+        "(JSONL: id, completion, model); empty: none.",
     )
     questions: str = Field(
         "", description="Multiple-choice questions (JSONL or CSV); empty: the bundled ones."
     )
+    other_questions: str = Field(
+        "",
+        description="Questions outside astronomy, to see what was forgotten there; empty: none.",
+    )
+    question_examples: int = Field(
+        2, ge=0, le=20, description="Answered questions that stand before each one that is asked."
+    )
     max_forgetting: float = Field(
-        0.05, gt=0, lt=1, description="Rise of general perplexity over base that promotion allows."
+        0.05,
+        gt=0,
+        lt=1,
+        description="Rise of perplexity over base on far abstracts that promotion allows.",
+    )
+    max_drift: float = Field(
+        0.25,
+        gt=0,
+        le=10,
+        description="Nats per token that promotion allows text sampled from the base to become "
+        "less likely.",
     )
     knowledge_margin: float = Field(
         0.05,
@@ -145,7 +186,7 @@ class Settings(BaseSettings):
     rebase: bool = Field(False, description="Bind an existing release to the present snapshot.")
     rebuild_base: bool = Field(False, description="Pretrain the scratch base again.")
 
-    @field_validator("general_share")
+    @field_validator("general_share", "embedding_share")
     @classmethod
     def _share_in_range(cls, value: float | str) -> float | str:
         if isinstance(value, float) and not 0 < value <= 1:

@@ -85,22 +85,24 @@ def clean_abstract(raw: str) -> str:
     return " ".join(_CONTROL.sub(" ", unicodedata.normalize("NFC", raw)).split())
 
 
-def read_texts(shards: Sequence[Path], *, side: Side) -> pl.DataFrame:
-    """Return the texts of one side in corpus order: month, then id.
+def read_texts(shards: Sequence[Path], *, side: Side | None) -> pl.DataFrame:
+    """Return the texts of one side, or of both, in corpus order: month, then id.
 
     Args:
         shards: Paper shards in month order, each sorted by id.
-        side: ``train`` or ``test``.
+        side: ``train`` or ``test``; None: both.
 
     Returns:
-        Columns id, title, categories, primary_category, submission_month, text; only papers that no
-        rule excludes.
+        Columns id, title, categories, primary_category, submission_month, comments, text; only
+        papers that no rule excludes.
     """
-    columns = ["id", "title", "categories", "primary_category", "submission_month", "abstract"]
+    columns = [
+        "id", "title", "categories", "primary_category", "submission_month", "comments", "abstract"
+    ]  # fmt: skip
     empty = pl.DataFrame(schema={**dict.fromkeys(columns[:-1], pl.String), "text": pl.String})
     frames = [
         pl.read_parquet(shard, columns=[*columns, "side", "excluded_because"])
-        .filter((pl.col("side") == side) & pl.col("excluded_because").is_null())
+        .filter(pl.col("excluded_because").is_null() & ((pl.col("side") == side) if side else True))
         .select(columns)
         .sort("id")
         for shard in shards

@@ -57,7 +57,7 @@ def load_model(
     if dequantised:
         dequantise(model, dtype)
     if adapter_folder is not None:
-        model = _with_adapter(model, adapter_folder)
+        model = put_adapter_on(model, adapter_folder)
     return model.eval()
 
 
@@ -90,7 +90,14 @@ def _load_base(
     return model
 
 
-def _with_adapter(model: Any, folder: Path) -> Any:
+def put_adapter_on(model: Any, folder: Path) -> Any:
+    """Return a loaded base with the adapter of a peft folder on it, in eval mode.
+
+    ``unload()`` of what is returned gives the base back as it was.
+
+    Raises:
+        BadModelError: the folder holds no adapter, or none that fits this base.
+    """
     from peft import PeftModel
 
     missing = [name for name in ADAPTER_FILES if not (folder / name).is_file()]
@@ -100,7 +107,7 @@ def _with_adapter(model: Any, folder: Path) -> Any:
             expected=f"a peft folder with {' and '.join(ADAPTER_FILES)}.",
         )
     try:
-        return PeftModel.from_pretrained(model, folder, is_trainable=False)
+        return PeftModel.from_pretrained(model, folder, is_trainable=False).eval()
     except (ValueError, KeyError, TypeError, RuntimeError, SafetensorError) as error:
         raise BadModelError(
             f"The adapter in {folder} does not fit its base ({_first_line(error)}).",

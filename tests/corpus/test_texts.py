@@ -132,6 +132,7 @@ def shard(path: Path, rows: list[tuple[str, str, str, str | None]]) -> Path:
             "categories": ["astro-ph gr-qc"] * len(rows),
             "primary_category": ["astro-ph"] * len(rows),
             "submission_month": ["2020-01"] * len(rows),
+            "comments": ["12 pages"] * len(rows),
             "abstract": [r[1] for r in rows],
             "side": [r[2] for r in rows],
             "excluded_because": pl.Series([r[3] for r in rows], dtype=pl.String),
@@ -152,6 +153,7 @@ def test_only_the_asked_side_and_no_excluded_paper(tmp_path: Path):
     )
     assert read_texts([path], side="train")["text"].to_list() == ["first", "second"]
     assert read_texts([path], side="test")["id"].to_list() == ["4"]
+    assert read_texts([path], side=None)["id"].to_list() == ["1", "2", "4"]
 
 
 def test_no_shards_is_an_empty_frame_with_the_same_columns(tmp_path: Path):

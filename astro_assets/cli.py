@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-import json
-import sys
-from collections.abc import Callable
 from dataclasses import asdict
 from datetime import UTC, datetime
-from functools import wraps
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 from rich.markup import escape
 
+from astro_assets.console import commands, models
+from astro_assets.console.terminal import (
+    ERR,
+    OUT,
+    AsJson,
+    ReleaseKey,
+    named_errors,
+    print_json,
+    tracking_of,
+)
 from astro_assets.errors import AstroError
 from astro_assets.settings import Settings, load_settings, origin_of, without_password
 
@@ -23,25 +28,10 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
 )
-models_app = typer.Typer(help="Look the model registry up.", no_args_is_help=True)
-app.add_typer(models_app, name="models")
+app.add_typer(commands.app)
+app.add_typer(models.app, name="models")
 
-_OUT = Console()
-_ERR = Console(stderr=True)
-
-
-def _named_errors(command: Callable[..., Any]) -> Callable[..., Any]:
-    """End with the error's own text and exit code 2, without a traceback."""
-
-    @wraps(command)
-    def guarded(*args: Any, **kwargs: Any) -> Any:
-        try:
-            return command(*args, **kwargs)
-        except AstroError as error:
-            _ERR.print(f"[bold red]error[/] {escape(str(error))}", highlight=False, soft_wrap=True)
-            raise typer.Exit(2) from None
-
-    return guarded
+_OUT, _ERR = OUT, ERR
 
 
 Release = Annotated[str | None, typer.Option(help="Release month YYYY-MM; the newest that ended.")]
@@ -52,12 +42,10 @@ Select = Annotated[str | None, typer.Option(help="Only these assets, comma-separ
 Force = Annotated[bool, typer.Option("--force", help="Make again what is unchanged.")]
 Rebase = Annotated[bool, typer.Option("--rebase", help="Bind the release to this snapshot.")]
 RebuildBase = Annotated[bool, typer.Option("--rebuild-base", help="Pretrain scratch again.")]
-ReleaseKey = Annotated[str, typer.Argument(help="Release month YYYY-MM.")]
-AsJson = Annotated[bool, typer.Option("--json", help="One JSON object on stdout, nothing else.")]
 
 
 @app.command()
-@_named_errors
+@named_errors
 def run(
     release: Release = None,
     snapshot: Snapshot = None,
@@ -82,7 +70,7 @@ def run(
 
 
 @app.command()
-@_named_errors
+@named_errors
 def demo(force: Force = False, rebase: Rebase = False, as_json: AsJson = False) -> None:
     """Run the whole chain on generated records with the smoke recipe: no network, no GPU."""
     default = Settings.model_fields["snapshot"].default
@@ -103,11 +91,11 @@ def _run(release: str | None, flags: dict[str, Any], select: str | None, *, as_j
             ended = start(Request(release, chosen, flags), display, now=datetime.now(UTC))
     except AstroError as error:
         if as_json:
-            _print_json(outcome.empty(release, str(error)))
+            print_json(outcome.empty(release, str(error)))
         raise
     told = outcome.as_json(ended)
     if as_json:
-        _print_json(told)
+        print_json(told)
         for message in ended.errors:
             _ERR.print(f"failed {escape(message)}", highlight=False, soft_wrap=True)
     else:
@@ -117,7 +105,7 @@ def _run(release: str | None, flags: dict[str, Any], select: str | None, *, as_j
 
 
 @app.command()
-@_named_errors
+@named_errors
 def ui(
     port: Annotated[int, typer.Option(help="Port of the Dagster UI.")] = 3000,
     mlflow_port: Annotated[int, typer.Option(help="Port of the MLflow UI.")] = 5000,
@@ -136,7 +124,7 @@ def ui(
 
 
 @app.command()
-@_named_errors
+@named_errors
 def verify(
     release: ReleaseKey,
     from_papers: Annotated[
@@ -149,7 +137,7 @@ def verify(
 
     found = releases.verify(load_settings(), release, _ERR, from_papers=from_papers)
     if as_json:
-        _print_json(releases.verification_as_json(found))
+        print_json(releases.verification_as_json(found))
     else:
         releases.show_verification(found, _OUT)
     if not found.is_clean:
@@ -157,7 +145,7 @@ def verify(
 
 
 @app.command()
-@_named_errors
+@named_errors
 def diff(
     before: ReleaseKey,
     after: ReleaseKey,
@@ -169,13 +157,13 @@ def diff(
 
     found = releases.diff(load_settings(), before, after)
     if as_json:
-        _print_json(asdict(found))
+        print_json(asdict(found))
     else:
         releases.show_diff(found, _OUT, limit=limit)
 
 
 @app.command()
-@_named_errors
+@named_errors
 def gc(
     delete: Annotated[bool, typer.Option("--delete", help="Remove it, not only list it.")] = False,
     forget: Annotated[
@@ -190,17 +178,13 @@ def gc(
         load_settings(), forget or [], _ERR, delete=delete, now=datetime.now(UTC)
     )
     if as_json:
-        _print_json(releases.garbage_as_json(found, deleted=delete))
+        print_json(releases.garbage_as_json(found, deleted=delete))
     else:
         releases.show_garbage(found, _OUT, deleted=delete)
 
 
-def _print_json(told: dict[str, Any]) -> None:
-    sys.stdout.write(json.dumps(told, allow_nan=False) + "\n")
-
-
 @app.command()
-@_named_errors
+@named_errors
 def settings() -> None:
     """Show every setting, its value, and where the value came from."""
     from rich.table import Table
@@ -223,7 +207,7 @@ def settings() -> None:
 
 
 @app.command()
-@_named_errors
+@named_errors
 def complete(
     text: Annotated[str, typer.Argument(help="The beginning of an abstract.")],
     alias: Annotated[str, typer.Option(help="Which model: an alias or a version.")] = "champion",
@@ -236,7 +220,7 @@ def complete(
 
     values = load_settings()
     told = continue_text(
-        _tracking(values),
+        tracking_of(values),
         values.model_name,
         alias,
         text,
@@ -245,59 +229,6 @@ def complete(
         seed=seed,
     )
     _OUT.print(escape(text) + escape(told), highlight=False, soft_wrap=True)
-
-
-@models_app.command("list")
-@_named_errors
-def models_list() -> None:
-    """List every registered model with its versions and aliases."""
-    from astro_assets.registry.versions import list_models
-
-    found = list_models(_tracking(load_settings()))
-    if not found:
-        _OUT.print("No model is registered yet. `astro-assets demo` makes one.")
-    for model in found:
-        _print_versions(model.name, model.versions)
-
-
-@models_app.command("show")
-@_named_errors
-def models_show(
-    name: Annotated[str | None, typer.Argument(help="Registered name; the project's own.")] = None,
-) -> None:
-    """Show one registered model: versions, aliases, and what each was made from."""
-    from astro_assets.registry.versions import show_model
-
-    values = load_settings()
-    model = show_model(_tracking(values), name or values.model_name)
-    _print_versions(model.name, model.versions)
-    for version in model.versions:
-        _OUT.print(f"\n[bold]version {version.version}[/]")
-        for tag, value in sorted(version.tags.items()):
-            _OUT.print(f"  {escape(tag)}: {escape(value)}", highlight=False, soft_wrap=True)
-
-
-def _print_versions(name: str, versions: Any) -> None:
-    from rich.table import Table
-
-    table = Table("model", "version", "aliases", "release", "made", box=None, pad_edge=False)
-    for version in versions:
-        made = datetime.fromtimestamp(version.created_at_ms / 1000, UTC)
-        table.add_row(
-            escape(name),
-            str(version.version),
-            escape(", ".join(version.aliases) or "–"),
-            escape(version.tags.get("release", "–")),
-            f"{made:%Y-%m-%d %H:%M}",
-        )
-    _OUT.print(table)
-
-
-def _tracking(values: Settings) -> Any:
-    from astro_assets.artifacts.home import Home
-    from astro_assets.registry.tracking import Tracking
-
-    return Tracking.of(values.tracking_uri, Home(values.home))
 
 
 def main() -> None:

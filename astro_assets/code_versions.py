@@ -14,11 +14,20 @@ CODE_VERSIONS = {
     "near_copies": "1",
     "base_model": "1",
     "lora_checkpoint": "3",
-    "perplexity_report": "3",
-    "embeddings": "2",
-    "embedding_report": "2",
-    "completion_report": "2",
-    "knowledge_report": "1",
-    "champion_model": "1",
-    "release_report": "3",
+    "perplexity_report": "4",
+    "embeddings": "3",
+    "embedding_report": "3",
+    "completion_report": "3",
+    "knowledge_report": "2",
+    "champion_model": "2",
+    "release_report": "4",
 }
+"""The assets in the order of the flow."""
+
+ASIDE = {"model_evaluation": "1"}
+"""What is kept by manifests as well and is no asset: no run makes it, a command of its own does."""
+
+
+def code_version_of(name: str) -> str:
+    """Return the code version of an asset, or of what is kept beside the assets."""
+    return CODE_VERSIONS[name] if name in CODE_VERSIONS else ASIDE[name]

@@ -20,7 +20,7 @@ from typing import Any
 from astro_assets.artifacts import atomic, fingerprint
 from astro_assets.artifacts.home import Home
 from astro_assets.artifacts.proofs import Proofs
-from astro_assets.code_versions import CODE_VERSIONS
+from astro_assets.code_versions import code_version_of
 from astro_assets.errors import DamagedArtifactError, MissingArtifactError
 
 
@@ -79,7 +79,7 @@ class Work:
         return fingerprint.of_value(
             {
                 "asset": self.asset,
-                "code_version": CODE_VERSIONS[self.asset],
+                "code_version": code_version_of(self.asset),
                 "parameters": dict(self.parameters),
                 "parents": dict(self.parents),
             }
@@ -162,7 +162,7 @@ class Store:
             facts=built.facts,
             parents=dict(work.parents),
             parameters=dict(work.parameters),
-            code_version=CODE_VERSIONS[work.asset],
+            code_version=code_version_of(work.asset),
             made_at=self._now().isoformat(timespec="seconds"),
         )
         self._write(self.home.manifests / work.asset / f"{work.key}.json", manifest)

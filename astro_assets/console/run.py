@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import logging
 import uuid
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -18,6 +16,7 @@ from astro_assets.artifacts.home import Home
 from astro_assets.artifacts.manifest import Store
 from astro_assets.code_versions import CODE_VERSIONS
 from astro_assets.console.display import Display
+from astro_assets.console.quiet import quieten
 from astro_assets.defs.asked import SCRATCH, asked_base, refuse_unmeetable_here
 from astro_assets.defs.build import build_defs
 from astro_assets.defs.instance import open_instance, tidy
@@ -82,7 +81,7 @@ def run(request: Request, display: Display, *, now: datetime) -> Ended:
     _refuse_in_vain(settings, selected)
     home = Home(settings.home)
     run_id = str(uuid.uuid4())
-    _quieten()
+    quieten()
     holder = f"`astro-assets run` of release {release}"
     with full_disk_named(home.root), lock.exclusive(home.lock, holder=holder):
         with open_instance(home) as instance:
@@ -137,14 +136,6 @@ def _run_config(flags: dict[str, Any]) -> dict[str, Any]:
         "resources": {"workspace": {"config": given}},
         "loggers": {"console": {"config": {"log_level": "CRITICAL"}}},
     }
-
-
-def _quieten() -> None:
-    """Keep the libraries' chatter off the terminal; errors still come through as exceptions."""
-    warnings.filterwarnings("ignore", module=r"dagster|mlflow|torch|transformers|peft|bitsandbytes")
-    warnings.filterwarnings("ignore", category=FutureWarning)
-    for name in ("mlflow", "alembic", "transformers", "httpx", "huggingface_hub"):
-        logging.getLogger(name).setLevel(logging.ERROR)
 
 
 class _Watch:

@@ -13,6 +13,7 @@ from typing import Any
 from astro_assets.artifacts.manifest import Manifest, Store
 from astro_assets.errors import DamagedArtifactError
 from astro_assets.months import Month
+from astro_assets.registry.promotion import Forgetting, judge_forgetting
 from astro_assets.settings import load_settings
 
 
@@ -171,14 +172,13 @@ def below_base(manifest: Manifest, store: Store) -> Verdict:
 
 
 def forgetting(manifest: Manifest, store: Store) -> Verdict:
-    """Compare general perplexity of tuned with base."""
+    """Judge what training cost elsewhere as a promotion does."""
     del store
-    rise, allowed = manifest.facts["report"]["rise_general"], load_settings().max_forgetting
-    return Verdict(
-        rise <= allowed,
-        f"general perplexity {rise:+.1%} against base (at most {allowed:+.1%}).",
-        {"rise_general": rise},
+    found, settings = Forgetting.of(manifest.facts["report"]), load_settings()
+    passed, said = judge_forgetting(
+        found, max_forgetting=settings.max_forgetting, max_drift=settings.max_drift
     )
+    return Verdict(passed, said, found.figures)
 
 
 def not_worse(manifest: Manifest, store: Store) -> Verdict:

@@ -15,8 +15,6 @@ from astro_assets.artifacts import fingerprint
 from astro_assets.artifacts.manifest import Manifest
 from astro_assets.defs.adapter import tracking_of
 from astro_assets.defs.asked import refuse_unmeetable_here, require_base, runtime_of
-from astro_assets.defs.assets.near_copies import left_out
-from astro_assets.defs.judges import shard_paths
 from astro_assets.defs.resources import Workspace
 
 HELDOUT, REPLAY = "heldout.npz", "replay.npy"
@@ -62,9 +60,11 @@ class Wanted:
         """Return what the training is made from; held-out papers only where they may end it."""
         made_from = [self.base, self.tokens]
         if self.recipe.early_stopping is not None:
+            from astro_assets.releases.held_out import TABLES, left_out
+
             store = self.workspace.store
-            copies = left_out(self.workspace, self.release)
-            made_from += [store.require(table, self.release) for table in _TABLES.values()]
+            copies = left_out(store, self.release, self.workspace.settings)
+            made_from += [store.require(table, self.release) for table in TABLES.values()]
             made_from += copies.parents
         return made_from
 
@@ -161,27 +161,24 @@ class Wanted:
 
     def _heldout(self, work: Path) -> Path:
         """Write the held-out papers, unless this training is measured on some already."""
-        from astro_assets.corpus.texts import read_texts
         from astro_assets.corpus.tokenizer import Tokenizer
         from astro_assets.evaluation.heldout import write_heldout
+        from astro_assets.releases.held_out import TABLES, left_out, texts_of
 
         path = work / HELDOUT
         if path.is_file():
             return path
-        store = self.workspace.store
-        tables = {field: store.require(table, self.release) for field, table in _TABLES.items()}
-        for table in tables.values():
-            store.verify(table)
+        store, settings = self.workspace.store, self.workspace.settings
         write_heldout(
             path,
             texts={
-                field: read_texts(shard_paths(store, table), side="test")
-                for field, table in tables.items()
+                field: texts_of(store, store.require(table, self.release), "test")
+                for field, table in TABLES.items()
             },
             tokenizer=Tokenizer.load(store.path_of(self.base)),
-            max_tokens=min(self.workspace.settings.max_eval_tokens, self.recipe.heldout_tokens),
+            max_tokens=min(settings.max_eval_tokens, self.recipe.heldout_tokens),
             max_positions=self.base.facts["max_positions"],
-            near_copies=left_out(self.workspace, self.release).ids,
+            near_copies=left_out(store, self.release, settings).ids,
         )
         return path
 
@@ -189,9 +186,6 @@ class Wanted:
         from astro_assets.registry.parent import folder_of
 
         return None if self.parent is None else folder_of(_nursery(self.workspace), self.parent)
-
-
-_TABLES = {"astro": "astro_ph_papers", "general": "general_papers"}
 
 
 def base_of(workspace: Workspace, manifest: Manifest) -> Any:

@@ -165,7 +165,8 @@ CHECKS: tuple[Check, ...] = (
         "perplexity_report",
         "forgetting",
         False,
-        "General perplexity of tuned is at most a little above base.",
+        "Perplexity of far abstracts and of text sampled from the base stays within what promotion"
+        " allows.",
         judges.forgetting,
     ),
     _guarded("embeddings"),

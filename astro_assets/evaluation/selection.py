@@ -24,6 +24,13 @@ from astro_assets.evaluation.samples import Sample
 FIELDS = ("astro", "general")
 _SALT = "evaluation sample"
 _SLICE = 256
+_BESIDE = {
+    "titles": "title",
+    "months": "submission_month",
+    "categories": "categories",
+    "primary_categories": "primary_category",
+}
+"""Field of a sample -> column of a table of papers."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +57,7 @@ def take_held_out(
     Args:
         texts: Per field (``astro``, ``general``) the test papers: columns id, title, text; for
             ``general`` categories too.
-        tokenizer: The base's.
+        tokenizer: Whose tokens the bound counts.
         max_tokens: Text tokens per field at most (but at least one paper).
         near_copies: Per field the ids of papers to leave out; None leaves none out.
 
@@ -101,7 +108,8 @@ def take_papers(papers: pl.DataFrame, n: int | None = None, *, what: str) -> Sam
     """Return the first ``n`` papers (None: all) in sampling order.
 
     Args:
-        papers: Columns id, title, text.
+        papers: Columns id, title, text; submission_month, categories and primary_category are kept
+            where they are there.
         n: How many at most.
         what: What the papers are, for the error: "astro test papers".
 
@@ -116,8 +124,19 @@ def take_papers(papers: pl.DataFrame, n: int | None = None, *, what: str) -> Sam
         )
     keys = [hashlib.sha256(f"{_SALT}\0{paper}".encode()).digest() for paper in papers["id"]]
     order = sorted(range(len(keys)), key=keys.__getitem__)[:n]
-    chosen = papers.select("id", pl.col("title").fill_null(""), "text")[order]
-    return Sample(*(tuple(chosen[name].to_list()) for name in ("id", "title", "text")))
+    chosen = papers[order]
+    return Sample(
+        ids=tuple(chosen["id"].to_list()),
+        texts=tuple(chosen["text"].to_list()),
+        **{name: _values(chosen, column) for name, column in _BESIDE.items()},
+    )
+
+
+def _values(papers: pl.DataFrame, column: str) -> tuple[str, ...]:
+    """Return a column's values, "" for null; nothing where the table has no such column."""
+    if column not in papers.columns:
+        return ()
+    return tuple(papers[column].fill_null("").to_list())
 
 
 def take_tokens(
@@ -128,12 +147,19 @@ def take_tokens(
     Raises:
         EmptyCorpusError: there is no paper.
     """
-    papers_in_order = take_papers(papers, what=what)
+    return within(take_papers(papers, what=what), tokenizer, max_tokens=max_tokens)
+
+
+def within(sample: Sample, tokenizer: Tokenizer, *, max_tokens: int) -> Sample:
+    """Return as many of a sample's first papers as ``max_tokens`` text tokens hold; at least one.
+
+    Reading ends with the first paper that does not fit: a shorter one behind it is not taken.
+    """
     n_papers, n_tokens = 0, 0
-    for begin in range(0, len(papers_in_order), _SLICE):
-        for ids in tokenizer.encode_batch(papers_in_order.texts[begin : begin + _SLICE]):
+    for begin in range(0, len(sample), _SLICE):
+        for ids in tokenizer.encode_batch(sample.texts[begin : begin + _SLICE]):
             n_tokens += len(ids)
             if n_tokens > max_tokens:
-                return papers_in_order.first(max(n_papers, 1))
+                return sample.first(max(n_papers, 1))
             n_papers += 1
-    return papers_in_order
+    return sample

@@ -1,8 +1,12 @@
-"""Intervals and tests on plain arrays, shared by the reports. Nothing here knows a model."""
+"""Intervals and tests on plain arrays, shared by the reports.
+
+What does not belong here: anything that knows a model or a report.
+"""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,6 +14,9 @@ from numpy.typing import NDArray
 
 Z_95 = 1.959963984540054
 """Two-sided 95 % quantile of the normal distribution."""
+N_RESAMPLES = 2_000
+"""Bootstrap draws: the ends of a 95 % interval vary by 1.5 % of its width with the seed."""
+_INDICES_AT_A_TIME = 1 << 16
 
 Numbers = NDArray[np.floating] | NDArray[np.integer]
 
@@ -23,8 +30,60 @@ class Interval:
     high: float
 
 
+def drawn_sums(
+    columns: Sequence[Numbers], *, seed: int, n_resamples: int = N_RESAMPLES
+) -> NDArray[np.float64]:
+    """Return the sums of columns of items: over all of them, then over each bootstrap draw.
+
+    A draw takes as many items as there are, with replacement (Efron and Tibshirani 1993, chapter
+    13). It depends on their number and the seed only, so whatever is summed, for whichever model,
+    is summed over the same draws: ratios and differences of these sums are paired.
+
+    Args:
+        columns: k arrays of shape (n,): say nll in nats, tokens, UTF-8 bytes of each document.
+        seed: Equal seeds give equal draws.
+        n_resamples: Bootstrap draws.
+
+    Returns:
+        (k, 1 + n_resamples); column 0 holds the sums of the items as they are.
+    """
+    values = [np.ascontiguousarray(column, dtype=np.float64) for column in columns]
+    n_items = len(values[0])
+    sums = np.empty((len(values), 1 + n_resamples))
+    generator = np.random.default_rng(seed)
+    # So many draws at a time that their indices stay in the processor's cache.
+    step = max(1, _INDICES_AT_A_TIME // max(n_items, 1))
+    sums[:, 0] = [column.sum() for column in values]
+    for begin in range(0, n_resamples, step):
+        n_draws = min(step, n_resamples - begin)
+        drawn = generator.integers(0, n_items, (n_draws, n_items))
+        drawn += np.arange(n_draws)[:, None] * n_items
+        counts = np.bincount(drawn.ravel(), minlength=n_draws * n_items)
+        times = counts.reshape(n_draws, n_items).astype(np.float64)
+        for row, column in enumerate(values):  # one by one: equal columns get equal sums
+            sums[row, 1 + begin : 1 + begin + n_draws] = times @ column
+    return sums
+
+
+def interval_of(values: NDArray[np.float64]) -> Interval:
+    """Return the first value with the percentile interval of the others, 2.5 % and 97.5 %.
+
+    Args:
+        values: (1 + n_resamples,) a figure made of ``drawn_sums``. A draw it is not defined on (no
+            token in it) is left out.
+    """
+    drawn = values[1:]
+    low, high = np.quantile(drawn[np.isfinite(drawn)], [0.025, 0.975])
+    return Interval(float(values[0]), float(low), float(high))
+
+
 def paired_ratio_difference(
-    minuend: Numbers, subtrahend: Numbers, weights: Numbers, *, seed: int, n_resamples: int = 2_000
+    minuend: Numbers,
+    subtrahend: Numbers,
+    weights: Numbers,
+    *,
+    seed: int,
+    n_resamples: int = N_RESAMPLES,
 ) -> Interval:
     """Return sum(minuend - subtrahend) / sum(weights) with a bootstrap interval over the items.
 
@@ -39,15 +98,9 @@ def paired_ratio_difference(
         n_resamples: Bootstrap draws.
     """
     difference = np.asarray(minuend, dtype=np.float64) - np.asarray(subtrahend, dtype=np.float64)
-    weight = np.asarray(weights, dtype=np.float64)
-    n_items = len(difference)
-    generator = np.random.default_rng(seed)
-    ratios = np.empty(n_resamples)
-    for index in range(n_resamples):
-        drawn = generator.integers(0, n_items, n_items)
-        ratios[index] = difference[drawn].sum() / weight[drawn].sum()
-    low, high = np.quantile(ratios, [0.025, 0.975])
-    return Interval(float(difference.sum() / weight.sum()), float(low), float(high))
+    gap, weight = drawn_sums([difference, weights], seed=seed, n_resamples=n_resamples)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return interval_of(gap / weight)
 
 
 def wilson_interval(n_right: int, n: int) -> tuple[float, float]:

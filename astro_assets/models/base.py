@@ -23,6 +23,7 @@ Kind = Literal["scratch", "path", "hub"]
 
 _HUB_ID = re.compile(r"(?P<repo>[\w.-]+/[\w.-]+)(?:@(?P<revision>[\w./-]+))?")
 _MADE_OF = (
+    "chat_template.jinja",
     "config.json",
     "generation_config.json",
     "model.safetensors.index.json",

@@ -11,13 +11,15 @@ What does not belong here: what is continued, and what is made of the text.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 import torch
 from transformers import GenerationConfig, LogitsProcessor, LogitsProcessorList
 
+from astro_assets.errors import BadModelError
 from astro_assets.models.scoring import CausalParts
 
 BATCH = 32
@@ -37,7 +39,8 @@ def sample_tokens(
 ) -> list[list[int]]:
     """Return what the model writes after each prompt: at most ``n_new`` ids, [EOS] left out.
 
-    The whole distribution is drawn from: no top-k, no top-p.
+    The whole distribution is drawn from: no top-k, no top-p, and none of the penalties that a
+    model's generation_config.json may ask for.
 
     Args:
         model: A causal language model in eval mode.
@@ -49,6 +52,9 @@ def sample_tokens(
         eos_id: What ends a text; None: every text has ``n_new`` tokens.
         batch_size: Sequences at a time; changes speed and memory only.
         advance: Told sequences and tokens after each batch.
+
+    Raises:
+        BadModelError: the model gives no finite logits.
     """
     made: list[list[int]] = [[] for _ in prompts]
     # Like lengths together: the shorter ones of a batch are padded.
@@ -99,14 +105,36 @@ def _sample_batch(
         pad_token_id=0,
     )
     chosen = _Chosen(torch.from_numpy(uniforms).to(device), longest, temperature)
-    with torch.inference_mode():
-        output = model.generate(
+    with torch.inference_mode(), _without_own_settings(model) as causal:
+        output = causal.generate(
             input_ids=ids.to(device),
             attention_mask=mask.to(device),
             generation_config=settings,
             logits_processor=LogitsProcessorList([chosen]),
         )
+    if not chosen.all_finite:
+        raise BadModelError(
+            "The model gives no finite logits while it writes.",
+            expected="finite log-probabilities.",
+            do="Look at its learning curve: weights that have become NaN or infinite do this.",
+        )
     return [_until(row, eos_id) for row in output[:, longest:].tolist()]
+
+
+@contextmanager
+def _without_own_settings(model: Any) -> Iterator[Any]:
+    """Yield the transformers model, for a while without the generation settings it came with.
+
+    transformers fills what the caller leaves open from them: a repetition penalty, say, which would
+    make models differ by more than their weights.
+    """
+    causal = model.get_base_model() if hasattr(model, "peft_config") else model
+    own = causal.generation_config
+    causal.generation_config = GenerationConfig()
+    try:
+        yield causal
+    finally:
+        causal.generation_config = own
 
 
 def _until(ids: list[int], eos_id: int | None) -> list[int]:
@@ -119,9 +147,16 @@ class _Chosen(LogitsProcessor):  # type: ignore[misc]
 
     def __init__(self, uniforms: torch.Tensor, n_prompt: int, temperature: float) -> None:
         self._uniforms, self._n_prompt, self._temperature = uniforms, n_prompt, temperature
+        self._finite = torch.ones((), dtype=torch.bool, device=uniforms.device)
+
+    @property
+    def all_finite(self) -> bool:
+        """Whether every row has had a likeliest token; asked once, since asking waits for a GPU."""
+        return bool(self._finite)
 
     def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
         """Return scores that are -inf for all but one token of each row."""
+        self._finite &= torch.isfinite(scores.amax(dim=-1)).all()
         if self._temperature == 0:
             token = scores.argmax(dim=-1)
         else:

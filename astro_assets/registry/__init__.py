@@ -12,6 +12,9 @@
 - ``registration``: an adapter or a whole model, and a base that is on no hub, become versions.
 - ``base_facts``: what a version says of itself: base, method, recipe, parent, files.
 - ``versions``: looking versions up, moving aliases.
+- ``model_lookup``, ``release_models``: what a person calls a model, and a release's, as handles.
+- ``scorecards``, ``paper_page``, ``release_page``: kept reports as leaderboard, paper.md, pages.
+- ``report_artifacts``: reports and their figures beside the training in MLflow.
 - ``download``: a version's adapter or whole model, and its base, back as folders.
 - ``served_model``: the pyfunc that stands beside every registered model (models from code).
 - ``promotion``: a pure rule from figures to a decision.

@@ -20,7 +20,7 @@ from astro_assets.models.handle import ModelHandle
 from astro_assets.registry import ledger
 from astro_assets.registry.base_facts import ParentFacts
 from astro_assets.registry.download import download_model, refuse_damaged
-from astro_assets.registry.promotion import Decision, decide, evidence_from_reports
+from astro_assets.registry.promotion import Decision, Forgetting, decide, evidence_from_reports
 from astro_assets.registry.tracking import Tracking
 from astro_assets.registry.versions import (
     CHAMPION,
@@ -35,12 +35,14 @@ from astro_assets.registry.versions import (
 
 @dataclass(frozen=True)
 class Rules:
-    """The two bounds a person can set."""
+    """The bounds a person can set."""
 
     max_forgetting: float
-    """Rise of general perplexity over base that is allowed, as a share."""
+    """Rise of perplexity over base on far abstracts that is allowed, as a share."""
     knowledge_margin: float
     """Drop of accuracy below base that counts as worse, as a share."""
+    max_drift: float
+    """Nats per token that text sampled from the base may become less likely."""
 
 
 @dataclass(frozen=True)
@@ -64,6 +66,15 @@ class Parent:
     def facts(self) -> ParentFacts:
         """Return what the version of its child records."""
         return ParentFacts(self.version, self.fingerprint)
+
+
+@dataclass(frozen=True)
+class Opponent:
+    """The champion a candidate has to beat."""
+
+    handle: ModelHandle
+    release: str | None
+    """``YYYY-MM``: the last month it was trained on; None: the version does not say."""
 
 
 def parent_of(tracking: Tracking, model_name: str, *, download_to: Path) -> Parent | None:
@@ -103,7 +114,7 @@ def opponent_of(
     ledger_path: Path,
     download_to: Path,
     afresh: bool = False,
-) -> ModelHandle | None:
+) -> Opponent | None:
     """Return the champion a candidate has to beat, or None where there is none.
 
     A candidate that was decided on before keeps the opponent it had then, so that running an old
@@ -127,9 +138,10 @@ def opponent_of(
     champion = find_version(tracking, model_name, version=number)
     found = download_model(tracking, champion, download_to)
     refuse_damaged(champion, found)
-    return found.handle(
+    handle = found.handle(
         f"champion (version {champion.version})", digest=champion.fingerprint or champion.uri
     )
+    return Opponent(handle, champion.tags.get("release"))
 
 
 def _opponent(
@@ -209,9 +221,7 @@ def settle(
         blocking_failures=case.blocking_failures,
         champion=None if before is None else f"version {before}",
     )
-    decision = decide(
-        evidence, max_forgetting=rules.max_forgetting, knowledge_margin=rules.knowledge_margin
-    )
+    decision = decide(evidence, **asdict(rules))
     measured = case.opponent and registered_version(tracking, case.model_name, case.opponent)
     entry = replace(
         _entry(case, decision, candidate, champion, now),
@@ -242,9 +252,7 @@ def _entry(
     champion: ModelVersion | None,
     now: datetime,
 ) -> ledger.Entry:
-    report = case.perplexity or {}
     held = None if champion is None else champion.version
-    names = ("reduction_astro", "rise_general")
     return ledger.Entry(
         decided_at=now.isoformat(timespec="seconds"),
         release=case.release,
@@ -255,9 +263,16 @@ def _entry(
         promoted=decision.promote,
         reasons=decision.reasons,
         failed=decision.failed,
-        figures={name: report[name] for name in names if name in report},
+        figures=_figures(case.perplexity or {}),
         run_ids=dict(case.run_ids),
     )
+
+
+def _figures(report: Mapping[str, Any]) -> dict[str, float]:
+    """Return the evidence as the ledger keeps it; what was not measured is absent."""
+    told = {name: report.get(name) for name in ("reduction_astro", "rise_general")}
+    told |= Forgetting.of(report).figures
+    return {name: value for name, value in told.items() if value is not None}
 
 
 def _written(out: Path, entry: ledger.Entry) -> Built:

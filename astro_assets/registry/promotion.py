@@ -45,6 +45,50 @@ class Interval:
 
 
 @dataclass(frozen=True)
+class Forgetting:
+    """What training cost elsewhere; None means that it was not measured."""
+
+    far_rise: float | None
+    """Share by which perplexity on far abstracts lies above the base's."""
+    has_far_abstracts: bool
+    """Whether the release holds any; where it does not, all general abstracts are read instead."""
+    drift_nats_per_token: float | None
+    """By how much less likely text sampled from the base became: about KL(base || tuned)."""
+    base_general_perplexity: float | None
+    """Held-out general abstracts, per document. Base and tuned share a tokenizer."""
+    tuned_general_perplexity: float | None
+
+    @classmethod
+    def of(cls, perplexity: Mapping[str, Any]) -> Forgetting:
+        """Read it out of the perplexity report."""
+        rings = _at(perplexity, "forgetting", "rings")
+        return cls(
+            far_rise=_number(_at(perplexity, "forgetting", "rise_far")),
+            has_far_abstracts=not isinstance(rings, Mapping) or "far" in rings,
+            drift_nats_per_token=_number(_at(perplexity, "forgetting", "drift_nats_per_token")),
+            base_general_perplexity=_of_document(perplexity, "base", "general", "perplexity"),
+            tuned_general_perplexity=_of_document(perplexity, "tuned", "general", "perplexity"),
+        )
+
+    @property
+    def rise(self) -> float | None:
+        """Rise of perplexity as a share: of far abstracts, or of general ones without any."""
+        if self.has_far_abstracts:
+            return _number(self.far_rise)
+        base, tuned = map(_number, (self.base_general_perplexity, self.tuned_general_perplexity))
+        if base is None or tuned is None or base <= 0 or tuned <= 0:
+            return None
+        return tuned / base - 1
+
+    @property
+    def figures(self) -> dict[str, float]:
+        """What the rule reads, as plain numbers; those that were not measured are absent."""
+        name = "rise_far" if self.has_far_abstracts else "rise_general"
+        read = {name: self.rise, "drift_nats_per_token": _number(self.drift_nats_per_token)}
+        return {name: value for name, value in read.items() if value is not None}
+
+
+@dataclass(frozen=True)
 class Evidence:
     """All figures the rule reads; None means that it was not measured."""
 
@@ -53,8 +97,7 @@ class Evidence:
     base_astro_nll: float | None
     """Nats per token, held-out astro, per document. Base and tuned share a tokenizer."""
     tuned_astro_nll: float | None
-    base_general_perplexity: float | None
-    tuned_general_perplexity: float | None
+    forgetting: Forgetting
     knowledge_verdict: str | None
     knowledge_difference: Interval
     """Tuned minus base, share of right answers."""
@@ -88,8 +131,7 @@ def evidence_from_reports(
         blocking_failures=None if blocking_failures is None else tuple(blocking_failures),
         base_astro_nll=_of_document(ours, "base", "astro", "nll_nats_per_token"),
         tuned_astro_nll=_of_document(ours, "tuned", "astro", "nll_nats_per_token"),
-        base_general_perplexity=_of_document(ours, "base", "general", "perplexity"),
-        tuned_general_perplexity=_of_document(ours, "tuned", "general", "perplexity"),
+        forgetting=Forgetting.of(ours),
         knowledge_verdict=_at(knowledge, "verdict"),
         knowledge_difference=Interval.of(_at(knowledge, "difference"), "accuracy"),
         champion=champion,
@@ -100,19 +142,27 @@ def evidence_from_reports(
 
 
 def decide(
-    evidence: Evidence, *, max_forgetting: float = 0.05, knowledge_margin: float = 0.05
+    evidence: Evidence,
+    *,
+    max_forgetting: float = 0.05,
+    knowledge_margin: float = 0.05,
+    max_drift: float = 0.25,
 ) -> Decision:
     """Apply every rule; all must pass.
 
     Args:
         evidence: the figures.
-        max_forgetting: rise of general perplexity over the base that is allowed (0.05 = 5 %).
+        max_forgetting: rise of perplexity over the base on far abstracts that is allowed
+            (0.05 = 5 %).
         knowledge_margin: the margin the knowledge verdict was reached with, for the sentence.
+        max_drift: nats per token that text sampled from the base may become less likely.
     """
     outcomes = {
         "checks": _checks(evidence),
         "better than base": _better_than_base(evidence),
-        "forgetting": _forgetting(evidence, max_forgetting),
+        "forgetting": judge_forgetting(
+            evidence.forgetting, max_forgetting=max_forgetting, max_drift=max_drift
+        ),
         "knowledge": _knowledge(evidence, knowledge_margin),
         "better than champion": _better_than_champion(evidence),
     }
@@ -142,22 +192,40 @@ def _better_than_base(evidence: Evidence) -> tuple[bool, str]:
     return (True, f"{figures}.") if tuned < base else (False, f"{figures}: not below the base.")
 
 
-def _forgetting(evidence: Evidence, allowed: float) -> tuple[bool, str]:
-    base = _number(evidence.base_general_perplexity)
-    tuned = _number(evidence.tuned_general_perplexity)
-    if base is None or tuned is None or base <= 0 or tuned <= 0:
-        return False, "held-out general perplexity was not measured for base and tuned."
-    rise = tuned / base - 1
-    figures = (
-        f"held-out general perplexity {tuned:.2f}, base {base:.2f}: "
-        f"{rise:+.1%}, allowed are {allowed:+.1%}"
+def judge_forgetting(
+    found: Forgetting, *, max_forgetting: float, max_drift: float
+) -> tuple[bool, str]:
+    """Return whether a model kept what its base could do, and the sentence that says why.
+
+    Two measures, for abstracts of another field are written like astronomy's: a model that learned
+    the register reads them better, whatever else it lost, and text sampled from the base shows it.
+    Both must be measured, and both must pass.
+    """
+    drift = _number(found.drift_nats_per_token)
+    outcomes = (
+        _bounded(found.rise, max_forgetting, _rise_words(found), form="+.1%"),
+        _bounded(drift, max_drift, "nats per token on text sampled from the base", form="+.3f"),
     )
-    return (True, f"{figures}.") if rise <= allowed else (False, f"{figures}: it has forgotten.")
+    return all(passed for passed, _ in outcomes), "; ".join(said for _, said in outcomes) + "."
+
+
+def _rise_words(found: Forgetting) -> str:
+    if found.has_far_abstracts:
+        return "rise of perplexity on far abstracts"
+    return "rise of perplexity on general abstracts (there are no far ones to read)"
+
+
+def _bounded(found: float | None, allowed: float, what: str, *, form: str) -> tuple[bool, str]:
+    """Compare a figure of forgetting with its bound."""
+    if found is None:
+        return False, f"{what}, tuned against base: not measured"
+    said = f"{what}, tuned against base: {found:{form}}, allowed are {allowed:{form}}"
+    return (True, said) if found <= allowed else (False, f"{said}: it has forgotten")
 
 
 def _knowledge(evidence: Evidence, margin: float) -> tuple[bool, str]:
     verdict = evidence.knowledge_verdict
-    if verdict is None:
+    if not isinstance(verdict, str):
         return False, "knowledge was not measured."
     figures = f"accuracy on questions, tuned minus base: {evidence.knowledge_difference}"
     if verdict == "worse":

@@ -45,7 +45,12 @@ from astro_assets.registry.versions import (
 )
 
 SERVED_MODEL = Path(__file__).with_name("served_model.py")
-TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json")
+TOKENIZER_FILES = (
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "special_tokens_map.json",
+    "chat_template.jinja",
+)
 
 _DIGEST = "base_digest"
 _WEIGHTS = ".safetensors"

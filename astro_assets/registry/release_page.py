@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict, fields, replace
 from datetime import date
 from typing import Any
 
@@ -16,16 +16,17 @@ from astro_assets.artifacts import fingerprint
 from astro_assets.artifacts.home import Home
 from astro_assets.artifacts.manifest import Built, Manifest, Store
 from astro_assets.corpus.published import Published, Source, compare_with_paper
-from astro_assets.evaluation.pages.release import (
+from astro_assets.evaluation.pages.content import (
     IndexEntry,
     PageCorpus,
     PageLineage,
     PageModel,
     PageVerdict,
     ReleasePage,
-    render_index,
-    render_release_page,
 )
+from astro_assets.evaluation.pages.index import render_index
+from astro_assets.evaluation.pages.release import render_release_page
+from astro_assets.evaluation.pages.values import number_at
 from astro_assets.months import Month
 from astro_assets.registry.versions import ModelVersion
 
@@ -47,7 +48,7 @@ def parts_of(store: Store, release: str) -> dict[str, Manifest]:
 
 
 def build_release_report(home: Home, store: Store, release: str, parts: Parts) -> Built:
-    """Write the page of a release.
+    """Write the page of a release, and its numbers as JSON beside it.
 
     Returns:
         The page; its fingerprint leaves out run ids, which name runs and not content. Facts:
@@ -72,7 +73,9 @@ def write_index(home: Home, store: Store, champion: ModelVersion | None) -> None
     for folder in sorted(home.releases.glob("????-??")):
         report = store.current("release_report", folder.name)
         if report is not None and store.path_of(report).is_file():
-            entry = IndexEntry(**report.facts["index"])
+            known = {field.name for field in fields(IndexEntry)}  # a page may be of other code
+            told = {k: v for k, v in report.facts["index"].items() if k in known}
+            entry = IndexEntry(**told)
             is_champion = named is not None and entry.model == named
             entries.append(replace(entry, is_champion=is_champion))
     render_index(entries, home.reports / "index.html")
@@ -94,7 +97,8 @@ def _content(store: Store, release: str, parts: Parts) -> ReleasePage:
             PageLineage(name, part.fingerprint, part.code_version) for name, part in parts.items()
         ],
         run_ids=_run_ids(parts),
-        allowed_rise=_allowed_rise(parts),
+        allowed_rise=_allowed(parts, "max_forgetting", ReleasePage.allowed_rise),
+        allowed_drift=_allowed(parts, "max_drift", ReleasePage.allowed_drift),
         warnings=_warnings(release, parts),
     )
 
@@ -104,10 +108,11 @@ def _decision(parts: Parts) -> dict[str, Any] | None:
     return None if champion is None else champion.facts["decision"]
 
 
-def _allowed_rise(parts: Parts) -> float:
+def _allowed(parts: Parts, rule: str, default: float) -> float:
+    """Return a bound of the promotion this release went through."""
     champion = parts.get("champion_model")
-    default = ReleasePage.allowed_rise
-    return default if champion is None else float(champion.parameters["rules"]["max_forgetting"])
+    rules = {} if champion is None else champion.parameters["rules"]
+    return float(rules.get(rule, default))
 
 
 def _model(parts: Parts) -> PageModel | None:
@@ -223,12 +228,11 @@ def _warnings(release: str, parts: Parts) -> list[str]:
 
 def _index_entry(release: str, page: str, parts: Parts) -> IndexEntry:
     decision = _decision(parts)
-    papers, report = parts.get("astro_ph_papers"), _report(parts, "perplexity_report")
+    papers, tokens = parts.get("astro_ph_papers"), parts.get("token_blocks")
+    report = _report(parts, "perplexity_report")
 
-    def astro(label: str) -> float | None:
-        if report is None:
-            return None
-        return float(report["models"][label]["astro"]["per_document"]["perplexity"])
+    def astro(label: str, key: str) -> float | None:
+        return number_at(report, "models", label, "astro", "per_document", key)
 
     return IndexEntry(
         release=release,
@@ -236,7 +240,13 @@ def _index_entry(release: str, page: str, parts: Parts) -> IndexEntry:
         model=f"{decision['model_name']} {decision['candidate_version']}" if decision else None,
         promoted=decision["promoted"] if decision else None,
         papers=papers.counts["papers"] if papers else None,
-        base_astro=astro("base"),
-        tuned_astro=astro("tuned"),
-        rise_general=float(report["rise_general"]) if report else None,
+        base_astro=astro("base", "perplexity"),
+        tuned_astro=astro("tuned", "perplexity"),
+        rise_general=number_at(report, "rise_general"),
+        train_tokens=tokens.counts["astro_train_tokens"] if tokens else None,
+        base_bits=astro("base", "bits_per_byte"),
+        tuned_bits=astro("tuned", "bits_per_byte"),
+        champion_bits=astro("champion", "bits_per_byte"),
+        rise_far=number_at(report, "forgetting", "rise_far"),
+        drift_nats_per_token=number_at(report, "forgetting", "drift_nats_per_token"),
     )

@@ -18,6 +18,9 @@
     kept      the closure over manifests: everything that must stay
     places    the names of what we make, and where: nothing else is ever removed
     garbage   what may go, and taking it away
+    held_out  texts of a release, and which test papers are left out of evaluations
+    evaluation_inputs  what each report of a release reads beside its models
+    evaluating  a model that no release trained, through the same reports
     due       months without token blocks
     growth    training tokens of a release against those the champion was trained on
 

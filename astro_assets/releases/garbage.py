@@ -19,7 +19,7 @@ from pathlib import Path
 from astro_assets.artifacts import atomic
 from astro_assets.artifacts.home import Home
 from astro_assets.artifacts.manifest import Store
-from astro_assets.code_versions import CODE_VERSIONS
+from astro_assets.code_versions import ASIDE, CODE_VERSIONS
 from astro_assets.errors import BadSettingError, DamagedArtifactError, MissingArtifactError
 from astro_assets.progress import Progress
 from astro_assets.releases import scratch
@@ -123,7 +123,7 @@ def _pointers(store: Store, release: str) -> list[Item]:
             f"Release {release} has not been made in {store.home.root}.",
             do="Leave it out of --forget.",
         )
-    order = list(CODE_VERSIONS)
+    order = [*CODE_VERSIONS, *ASIDE]
     known = sorted((a for a in assets if a in order), key=order.index, reverse=True)
     folder = store.home.releases / release
     return [_item(store.home, _POINTERS, folder / f"{asset}.json") for asset in known]

@@ -3,6 +3,9 @@
 A manifest stays if a release points at it, if a registered model version is made of it, or if one
 that stays was made from it. By content: parents are named by fingerprint, and every manifest with
 that fingerprint stays. A superseded manifest is only a memory for re-use and may go.
+
+Evaluations of single models (``ASIDE``) are many per release, so no pointer speaks for them: one
+stays while its release does and still holds all that it was made from. It never keeps papers alive.
 """
 
 from __future__ import annotations
@@ -13,6 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
 from astro_assets.artifacts.manifest import Manifest, Store
+from astro_assets.code_versions import ASIDE
 from astro_assets.corpus.tokenizer import Tokenizer
 from astro_assets.releases.due import month_named
 from astro_assets.releases.registered import Registered
@@ -43,16 +47,17 @@ def kept_of(store: Store, registered: Registered, *, forgotten: Collection[str] 
         manifest = store.find(asset, key)
         if manifest is not None:
             known.add(_node_of(store, manifest))
+    places = [place for place in pointers(store) if (place[1] or "") not in forgotten]
     roots = [
         _node_of(store, manifest)
-        for asset, release in pointers(store)
-        if (release or "") not in forgotten
-        and (manifest := store.current(asset, release)) is not None
+        for asset, release in places
+        if asset not in ASIDE and (manifest := store.current(asset, release)) is not None
     ]
     roots += known.with_content("lora_checkpoint", registered.adapters | registered.elsewhere)
     roots += known.with_content("base_model", registered.bases)
     stay = known.closure(roots)
     stay |= known.closure(_bases_with_tokenizer(known, _tokenizers(stay)))
+    stay |= set(_aside(known, stay, {release for _, release in places}))
     return Kept(
         manifests=frozenset((node.asset, node.key) for node in stay),
         paths=frozenset(_with_parents(path for node in stay for path in node.paths)),
@@ -79,6 +84,8 @@ class _Node:
 
     asset: str
     key: str
+    release: str | None
+    """The one it was first made for."""
     fingerprint: str
     parents: tuple[tuple[str, str], ...]
     """(asset, fingerprint)."""
@@ -134,6 +141,7 @@ def _node_of(store: Store, manifest: Manifest) -> _Node:
     return _Node(
         asset=manifest.asset,
         key=manifest.key,
+        release=manifest.release,
         fingerprint=manifest.fingerprint,
         parents=tuple(manifest.parents.items()),
         keys=tuple((asset, facts[fact]) for fact, asset in _KEYS.items() if fact in facts),
@@ -174,6 +182,15 @@ def _bases_with_tokenizer(known: _Known, wanted: set[str]) -> list[_Node]:
         and (node.folder / "tokenizer.json").is_file()
         and Tokenizer.load(node.folder).fingerprint in wanted
     ]
+
+
+def _aside(known: _Known, stay: set[_Node], releases: Collection[str | None]) -> Iterator[_Node]:
+    """Yield what stands beside the flow and was made of what stays, for releases that stay."""
+    contents = {(node.asset, node.fingerprint) for node in stay}
+    for node in known.by_key.values():
+        made_of = {parent for parent in node.parents if parent[0] not in ASIDE}
+        if node.asset in ASIDE and node.release in releases and made_of <= contents:
+            yield node
 
 
 def _with_parents(paths: Iterable[str]) -> set[str]:

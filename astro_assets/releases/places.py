@@ -15,7 +15,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 
 from astro_assets.artifacts.home import Home
-from astro_assets.code_versions import CODE_VERSIONS
+from astro_assets.code_versions import ASIDE, CODE_VERSIONS
 
 _KEY = r"[0-9a-f]{16}"
 _MONTH = r"[0-9]{4}-[0-9]{2}"
@@ -23,7 +23,7 @@ _SHARD = rf"{_MONTH}-{_KEY}\.parquet"
 # Field, month, side, tokenizer (not in the oldest homes), and then content.
 _STREAM = rf"(astro|general)-{_MONTH}-(train|test)-([0-9a-f]{{8}}-)?"
 _SNAPSHOT_PROOFS = rf"papers-snapshot-{_KEY}\.json"
-_ASSETS = "|".join(CODE_VERSIONS)
+_ASSETS = "|".join((*CODE_VERSIONS, *ASIDE))
 _RANDOM = r"[a-z0-9_]{8}"
 _HARVEST = "snapshots/oai-*"
 _NAME_CHARACTERS = 40
@@ -75,7 +75,7 @@ PLACES = (
 
 _BESIDE = (
     Place("", "releases/*", rf"({_ASSETS})\.json"),
-    Place("", "reports", rf"({_MONTH}|index)\.html"),
+    Place("", "reports", rf"({_MONTH}|index|leaderboard)\.(html|json)"),
     Place("", "", r"warehouse\.duckdb"),
     # DuckDB's spill folder, beside the shards it was to write.
     Place("", "papers/*", r"duckdb"),

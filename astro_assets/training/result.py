@@ -24,7 +24,12 @@ from astro_assets.training.recipe import Recipe
 
 LEARNING_CURVE, HELDOUT_CURVE = "learning_curve.jsonl", "heldout_curve.jsonl"
 RECIPE, FACTS = "recipe.json", "training.json"
-_TOKENIZER = ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json")
+_TOKENIZER = (
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "special_tokens_map.json",
+    "chat_template.jinja",
+)
 
 
 def gathered(model: Any, *, sharded: bool) -> dict[str, torch.Tensor] | None:

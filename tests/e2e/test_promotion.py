@@ -27,6 +27,9 @@ def test_the_good_candidate_is_promoted_and_the_ledger_says_why(chain: tuple[Wor
     first = ledger_lines(world)[0]
     assert first["promoted"] and first["champion_after"] == first["candidate_version"] == 1
     assert all(reason.startswith("passed") for reason in first["reasons"])
+    forgetting = world.store.require("perplexity_report", RELEASE).facts["report"]["forgetting"]
+    for name in ("rise_far", "drift_nats_per_token"):
+        assert first["figures"][name] == forgetting[name]
 
 
 def test_a_worse_candidate_is_not_promoted(chain: tuple[World, Ended]):
@@ -52,9 +55,12 @@ def test_a_forgetful_candidate_is_not_promoted_although_it_reads_astronomy_bette
     )
     assert statuses(forgetful.run(*DECIDING))["champion_model"] == "made"
     report = world.store.require("perplexity_report", RELEASE).facts["report"]
-    assert report["reduction_astro"] > 0 and report["rise_general"] > 0.05
+    assert report["reduction_astro"] > 0
+    assert report["forgetting"]["rise_far"] > 0.05
+    assert report["forgetting"]["drift_nats_per_token"] > 0.1
     decision = decision_of(world)
     assert not decision["promoted"]
     failed = [reason for reason in decision["reasons"] if reason.startswith("failed")]
-    assert len(failed) == 1 and "general" in failed[0]
+    assert decision["failed"] == ["forgetting"]
+    assert len(failed) == 1 and "far abstracts" in failed[0] and "it has forgotten" in failed[0]
     assert champion_version(world) == before

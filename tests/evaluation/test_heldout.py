@@ -5,6 +5,7 @@ import pytest
 from astro_assets.corpus.blocks import TokenBlocks
 from astro_assets.corpus.tokenizer import Tokenizer
 from astro_assets.errors import EmptyCorpusError
+from astro_assets.evaluation.forgetting import self_text
 from astro_assets.evaluation.heldout import first_subfield, write_heldout
 from astro_assets.evaluation.perplexity.report import build_perplexity_report
 from astro_assets.models.scoring import CausalParts, score_sequences
@@ -25,6 +26,13 @@ TEXTS = {
     "general": pl.concat([papers(6, word="groups"), papers(4, categories="math.AG")]),
 }
 COPIES = {"astro": ["disks-001"], "general": ["groups-004"]}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _few_texts_of_the_base_itself():
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(self_text, "N_TEXTS", 6)
+        yield
 
 
 def write(folder, tiny_base, **changed):

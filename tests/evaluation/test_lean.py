@@ -10,39 +10,22 @@ import pytest
 
 from astro_assets.corpus.blocks import Stream, TokenBlocks
 from astro_assets.corpus.tokenizer import Tokenizer
-from astro_assets.evaluation.perplexity.field_scores import score_model
+from astro_assets.evaluation.forgetting.self_text import SelfText
+from astro_assets.evaluation.perplexity.model_scores import score_model
 from astro_assets.evaluation.samples import Sample
 from astro_assets.models.handle import ModelHandle
 from astro_assets.progress import NO_PROGRESS
 from tests.evaluation.planted import handles, papers
 
+ROOT = Path(__file__).resolve().parents[2]
 LEAN = '''
 """Measure a model where the libraries of tables, figures and orchestration cannot be found."""
 import json, sys
 from pathlib import Path
 
-ABSENT = {
-    "alembic", "dagster", "duckdb", "graphql", "jinja2", "kagglehub", "matplotlib", "mlflow",
-    "msgspec", "pandas", "polars", "pyarrow", "pydantic", "pydantic_core", "pydantic_settings",
-    "rich", "scipy", "sklearn", "sqlalchemy", "sqlglot", "typer",
-}
+from tests.lean import only_lean
 
-
-class Without:
-    def __init__(self, finder):
-        self.finder = finder
-
-    def find_spec(self, name, path=None, target=None):
-        if name.partition(".")[0] in ABSENT:
-            return None
-        return self.finder.find_spec(name, path, target)
-
-    def __getattr__(self, name):
-        return getattr(self.finder, name)
-
-
-sys.meta_path[:] = [Without(finder) for finder in sys.meta_path]
-assert not ABSENT & set(sys.modules)
+only_lean()
 try:
     import polars
 except ModuleNotFoundError:
@@ -55,47 +38,51 @@ import numpy as np
 from astro_assets.corpus.blocks import Stream, TokenBlocks
 from astro_assets.corpus.tokenizer import Tokenizer
 from astro_assets.evaluation import reports, statistics
-from astro_assets.evaluation.completions import sentences
-from astro_assets.evaluation.completions.generation import (
-    Beginning, Sampling, continue_all, measure
-)
-from astro_assets.evaluation.embeddings import baseline, pairs, retrieval
-from astro_assets.evaluation.embeddings.vectors import embed_sample
+from astro_assets.evaluation.completions import numbers, sentences
+from astro_assets.evaluation.completions.generation import Beginning, Sampling, continue_all
+from astro_assets.evaluation.embeddings import baseline, cosines, knn, pairs, retrieval
+from astro_assets.evaluation.embeddings.vectors import embed
+from astro_assets.evaluation.forgetting import figures, self_text
+from astro_assets.evaluation.knowledge.methods import full_answer_scores
 from astro_assets.evaluation.knowledge.question_files import load_questions
-from astro_assets.evaluation.knowledge.report import judge, score_choices
-from astro_assets.evaluation.perplexity.field_scores import score_model
+from astro_assets.evaluation.knowledge.reader import Reader
+from astro_assets.evaluation.perplexity import intervals
+from astro_assets.evaluation.perplexity.model_scores import score_model, score_models
 from astro_assets.evaluation.samples import Sample
 from astro_assets.models.handle import ModelHandle
 from astro_assets.progress import NO_PROGRESS
 
+self_text.N_TEXTS = 4
 base, adapter, stream, given, out = map(Path, sys.argv[1:])
 handle = ModelHandle("tuned", base, adapter, "t" * 64, None)
+model, tokenizer = handle.load(), Tokenizer.load(base)
 sample = Sample(*(tuple(column) for column in json.loads(given.read_text())))
-blocks = {"astro": TokenBlocks([Stream(stream, 200)], block_length=64)}
-tokenizer = Tokenizer.load(base)
+written = self_text.sample_self_text(model, tokenizer)
 scores = score_model(
-    handle, tokenizer, {"astro": sample}, blocks=blocks, max_tokens=1000, progress=NO_PROGRESS
-)["astro"]
-vectors = embed_sample(handle, sample, label="tuned", progress=NO_PROGRESS)
-sampling = Sampling(max_new_tokens=8)
+    model, tokenizer, {"astro": sample}, label="tuned", max_tokens=1000, self_text=written,
+    blocks={"astro": TokenBlocks([Stream(stream, 200)], block_length=64)}, progress=NO_PROGRESS,
+)
+documents = tokenizer.encode_batch(sample.texts)
+vectors = embed(model, documents, bos_id=tokenizer.bos_id)
 begun = [Beginning("1", "T", "We present a survey of galaxies", "And so on.")]
-written = continue_all(handle, "tuned", begun, sampling=sampling, progress=NO_PROGRESS)
+continued = continue_all(
+    model, tokenizer, begun,
+    sampling=Sampling(max_new_tokens=8), name="tuned", progress=NO_PROGRESS,
+)
 questions = load_questions().items[:3]
-nats = score_choices(handle, questions, NO_PROGRESS)
-right = nats.argmax(axis=1) == [question.answer for question in questions]
+reader = Reader("tuned", base, model, tokenizer, NO_PROGRESS)
 np.savez(
     out,
-    nll_nats=scores.documents.nll_nats,
-    packed=scores.blocks.nll_nats,
-    abstracts=vectors.abstracts,
-    nats_per_byte=nats,
+    nll_nats=scores.documents["astro"].nll_nats,
+    self_text=scores.documents["self_text"].nll_nats,
+    packed=scores.blocks["astro"].nll_nats,
+    vectors=vectors,
+    nats_per_byte=np.stack(full_answer_scores(reader, questions)),
 )
 print(json.dumps({
-    "scores": scores.summary(),
-    "completions": [[one.text, one.n_tokens] for one in written],
-    "measures": measure(begun, written),
-    "knowledge": judge(right, right, margin=0.03),
-    "loaded": sorted(ABSENT & {name.partition(".")[0] for name in sys.modules}),
+    "summary": scores.documents["astro"].summary(),
+    "written": [written.documents, written.n_bytes],
+    "completions": continued.texts,
 }, allow_nan=False))
 '''
 
@@ -113,8 +100,8 @@ def measured(tiny_base: Path, tmp_path_factory: pytest.TempPathFactory):
     files = [folder / name for name in ("adapter", "stream.npy", "sample.json", "kept.npz")]
     done = subprocess.run(
         [sys.executable, folder / "lean.py", tiny_base, *files],
-        cwd=Path(__file__).resolve().parents[2],
-        env={"PYTHONPATH": str(Path(__file__).resolve().parents[2]), "OMP_NUM_THREADS": "1"},
+        cwd=ROOT,
+        env={"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
         capture_output=True,
         text=True,
         timeout=300,
@@ -123,25 +110,28 @@ def measured(tiny_base: Path, tmp_path_factory: pytest.TempPathFactory):
     return json.loads(done.stdout.splitlines()[-1]), dict(np.load(files[-1])), handle, sample, files
 
 
-def test_no_library_of_the_other_side_is_loaded(measured) -> None:
-    told, *_ = measured
-    assert told["loaded"] == []
+def test_every_measurement_runs_without_the_libraries_of_the_other_side(measured) -> None:
+    told, kept, *_ = measured
+    assert told["summary"]["n_documents"] == 6
+    assert kept["vectors"].shape == (6, 32) and kept["vectors"].dtype == np.float32
+    assert kept["nats_per_byte"].shape == (3, 4)
+    assert len(told["completions"]) == 1
 
 
 def test_the_numbers_are_those_of_the_full_installation(measured) -> None:
     told, kept, handle, sample, files = measured
     here = score_model(
-        handle,
+        handle.load(),
         Tokenizer.load(handle.base_folder),
         {"astro": sample},
+        label="tuned",
         blocks={"astro": TokenBlocks([Stream(files[1], 200)], block_length=64)},
         max_tokens=1000,
+        self_text=SelfText(*told["written"]),
         progress=NO_PROGRESS,
-    )["astro"]
-    np.testing.assert_allclose(kept["nll_nats"], here.documents.nll_nats, rtol=1e-9)
-    assert told["scores"]["per_document"]["n_documents"] == 6
-    assert told["scores"]["packed_blocks"]["n_blocks"] == 3
-    assert kept["abstracts"].shape == (6, 32) and kept["abstracts"].dtype == np.float32
-    assert kept["nats_per_byte"].shape == (3, 4)
-    assert told["completions"][0][1] > 0
-    assert told["knowledge"]["n_questions"] == 3
+    )
+    np.testing.assert_allclose(kept["nll_nats"], here.documents["astro"].nll_nats, rtol=1e-9)
+    np.testing.assert_allclose(kept["self_text"], here.documents["self_text"].nll_nats, rtol=1e-9)
+    assert here.blocks["astro"] is not None
+    np.testing.assert_allclose(kept["packed"], here.blocks["astro"].nll_nats, rtol=1e-9)
+    assert len(kept["packed"]) == 3

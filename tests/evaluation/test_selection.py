@@ -9,6 +9,7 @@ from astro_assets.evaluation.selection import (
     take_held_out,
     take_papers,
     take_tokens,
+    within,
 )
 from tests.evaluation.planted import papers
 
@@ -37,6 +38,33 @@ def test_titles_may_be_missing_and_bytes_are_utf8():
     sample = take_papers(frame, what="x")
     assert sample.titles == ("",)
     assert sample.n_bytes == [2]
+
+
+def test_a_sample_keeps_what_is_known_of_its_papers():
+    frame = papers(9, categories="astro-ph.GA").with_columns(
+        submission_month=pl.Series([f"2020-0{n + 1}" for n in range(8)] + [None]),
+        primary_category=pl.lit("astro-ph.GA"),
+    )
+    sample = take_papers(frame, what="x")
+    months = dict(zip(frame["id"], frame["submission_month"], strict=True))
+    assert sample.months == tuple(months[paper] or "" for paper in sample.ids)
+    assert sample.categories == sample.primary_categories == ("astro-ph.GA",) * 9
+    few = sample.first(2)
+    assert (few.ids, few.months) == (sample.ids[:2], sample.months[:2])
+    assert len(few.categories) == len(few.primary_categories) == len(few.texts) == 2
+
+
+def test_what_a_table_does_not_tell_is_empty():
+    sample = take_papers(papers(3).drop("categories"), what="x")
+    assert (sample.months, sample.categories, sample.primary_categories) == ((), (), ())
+    assert sample.first(1).ids == sample.ids[:1]
+
+
+def test_texts_of_ones_own_are_bounded_in_their_order(tiny_base):
+    tokenizer, sample = Tokenizer.load(tiny_base), take_papers(papers(6), what="x")
+    lengths = [len(ids) for ids in tokenizer.encode_batch(sample.texts)]
+    taken = within(sample, tokenizer, max_tokens=sum(lengths[:4]))
+    assert taken.ids == sample.ids[:4]
 
 
 def test_no_papers_is_a_named_error():

@@ -6,6 +6,8 @@ import pytest
 
 from astro_assets.evaluation.statistics import (
     chance_of_at_least,
+    drawn_sums,
+    interval_of,
     paired_ratio_difference,
     paired_share_difference,
     wilson_interval,
@@ -46,6 +48,45 @@ def test_equal_seeds_give_equal_intervals_and_unequal_ones_do_not():
     )
     assert first == again
     assert first != other
+
+
+def slow_paired_ratio_difference(minuend, subtrahend, weights, *, seed, n_resamples):
+    """The same estimate and interval, one draw at a time."""
+    generator, ratios = np.random.default_rng(seed), []
+    for _ in range(n_resamples):
+        drawn = generator.integers(0, len(weights), len(weights))
+        gap = sum(float(minuend[i]) - float(subtrahend[i]) for i in drawn)
+        ratios.append(gap / sum(float(weights[i]) for i in drawn))
+    gap = float((minuend - subtrahend).sum())
+    return gap / float(weights.sum()), *np.quantile(ratios, [0.025, 0.975])
+
+
+@pytest.mark.parametrize("n", [1, 2, 37, 700])
+def test_the_bootstrap_is_that_of_a_plain_loop(n):
+    draw = np.random.default_rng(n)
+    tuned, base, n_bytes = draw.normal(9, 2, n), draw.normal(10, 2, n), draw.integers(1, 90, n)
+    found = paired_ratio_difference(tuned, base, n_bytes, seed=3, n_resamples=150)
+    expected = slow_paired_ratio_difference(tuned, base, n_bytes, seed=3, n_resamples=150)
+    assert (found.estimate, found.low, found.high) == pytest.approx(expected, rel=1e-12)
+
+
+def test_the_same_draws_are_taken_whatever_is_summed():
+    draw = np.random.default_rng(0)
+    first, second = draw.normal(size=90), draw.normal(size=90)
+    together = drawn_sums([first, second, np.ones(90)], seed=5)
+    assert together.shape == (3, 2_001)
+    assert (together[2] == 90).all()
+    np.testing.assert_array_equal(together[1], drawn_sums([second], seed=5)[0])
+    assert together[0, 0] == pytest.approx(first.sum(), rel=1e-12)
+    assert len(set(together[0].tolist())) > 1_900
+
+
+def test_a_draw_without_weight_is_left_out():
+    found = interval_of(np.array([5.0, 1.0, 2.0, 3.0, np.nan, np.inf]))
+    assert found.estimate == 5.0
+    assert (found.low, found.high) == pytest.approx((1.05, 2.95))
+    half_empty = paired_ratio_difference(np.array([2, 0]), np.zeros(2), np.array([1, 0]), seed=0)
+    assert (half_empty.estimate, half_empty.low, half_empty.high) == (2.0, 2.0, 2.0)
 
 
 def test_wilson_at_the_ends():

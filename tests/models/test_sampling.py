@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 import torch
 
+from astro_assets.errors import BadModelError
 from astro_assets.models.sampling import sample_tokens
 from tests.evaluation.planted import ignorant_model, load
 
@@ -61,3 +62,21 @@ def test_progress_is_told_all_sequences(model):
     made = written(model, batch_size=2, advance=lambda n, tokens: told.append((n, tokens)))
     assert [n for n, _ in told] == [2, 2]
     assert sum(tokens for _, tokens in told) == sum(map(len, made))
+
+
+def test_the_settings_a_model_came_with_change_nothing(tiny_base):
+    expected = written(load(tiny_base))
+    fussy = load(tiny_base)
+    asked = {"repetition_penalty": 50.0, "min_new_tokens": 20, "max_time": 1e-3, "num_beams": 2}
+    for name, value in asked.items():
+        setattr(fussy.generation_config, name, value)
+    assert written(fussy) == expected
+    assert fussy.generation_config.repetition_penalty == 50.0
+
+
+@pytest.mark.parametrize("temperature", [0, 1.0])
+def test_a_model_without_finite_logits_is_refused(tiny_base, temperature):
+    broken = load(tiny_base)
+    torch.nn.init.constant_(broken.model.norm.weight, float("nan"))
+    with pytest.raises(BadModelError, match="no finite logits"):
+        written(broken, temperature=temperature)

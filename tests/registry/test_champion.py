@@ -11,7 +11,7 @@ from astro_assets.registry.champion import Case, Rules, settle
 from astro_assets.registry.versions import ModelVersion
 
 NOW = datetime(2026, 7, 2, tzinfo=UTC)
-RULES = Rules(max_forgetting=0.05, knowledge_margin=0.05)
+RULES = Rules(max_forgetting=0.05, knowledge_margin=0.05, max_drift=0.25)
 
 
 class Registry:
@@ -48,6 +48,10 @@ def scores(perplexity: float) -> dict[str, Any]:
     return {"per_document": {"perplexity": perplexity, "nll_nats_per_token": log(perplexity)}}
 
 
+def forgetting(rise_far: float = 0.01, drift: float = 0.1) -> dict[str, Any]:
+    return {"rings": {"far": {}}, "rise_far": rise_far, "drift_nats_per_token": drift}
+
+
 def report(**against: Any) -> dict[str, Any]:
     models = {
         "base": {"astro": scores(20), "general": scores(30)},
@@ -57,6 +61,7 @@ def report(**against: Any) -> dict[str, Any]:
         "models": models,
         "reduction_astro": 0.25,
         "rise_general": 0.0,
+        "forgetting": forgetting(),
         "tuned_minus_champion": None,
         **against,
     }
@@ -72,9 +77,9 @@ def case(number: int, perplexity: dict[str, Any], opponent: str | None = None) -
     )
 
 
-def decide(tmp_path: Path, of: Case):
+def decide(tmp_path: Path, of: Case, rules: Rules = RULES):
     built = settle(
-        None, of, RULES, ledger_path=tmp_path / "ledger.jsonl", out=tmp_path / "out", now=NOW
+        None, of, rules, ledger_path=tmp_path / "ledger.jsonl", out=tmp_path / "out", now=NOW
     )
     return built.facts["decision"]
 
@@ -140,8 +145,7 @@ def test_a_candidate_refused_before_there_was_a_champion_stays_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     registry = Registry(monkeypatch)
-    forgetful = report(rise_general=0.2)
-    forgetful["models"]["tuned"]["general"] = scores(36)
+    forgetful = report(forgetting=forgetting(rise_far=0.2))
     assert not decide(tmp_path, case(1, forgetful))["promoted"]
     registry.holder = 2
     for _ in range(2):  # its report still measures nobody, whatever the bounds are by now
@@ -161,6 +165,39 @@ def test_a_lost_alias_is_given_back_only_to_the_last_champion(
     registry.holder = None
     assert champion.lost_champion(None, case(2, report()), path)
     assert not champion.lost_champion(None, case(1, report()), path)
+
+
+def test_the_ledger_keeps_the_figures_the_rule_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    Registry(monkeypatch)
+    decide(tmp_path, case(1, report()))
+    drifted = report(
+        rise_general=None, forgetting=forgetting(drift=0.3), tuned_minus_champion=BETTER
+    )
+    assert decide(tmp_path, case(2, drifted, opponent="adapter-1"))["failed"] == ["forgetting"]
+    first, second = ledger.entries(tmp_path / "ledger.jsonl")
+    assert first.figures == {
+        "reduction_astro": 0.25,
+        "rise_general": 0.0,
+        "rise_far": 0.01,
+        "drift_nats_per_token": 0.1,
+    }
+    assert second.figures == {
+        "reduction_astro": 0.25,
+        "rise_far": 0.01,
+        "drift_nats_per_token": 0.3,
+    }
+
+
+def test_the_bounds_a_person_sets_are_those_that_are_used(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    Registry(monkeypatch)
+    moved = case(1, report(forgetting=forgetting(rise_far=0.07, drift=0.3)))
+    assert not decide(tmp_path, moved)["promoted"]
+    lenient = Rules(max_forgetting=0.08, knowledge_margin=0.05, max_drift=0.4)
+    assert decide(tmp_path, moved, lenient)["promoted"]
 
 
 def test_a_missing_report_never_promotes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

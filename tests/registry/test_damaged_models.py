@@ -50,15 +50,15 @@ def hub_champion(tracking: Tracking, adapter: Path, hub: Path) -> ModelVersion:
 
 
 def opponent(tracking: Tracking, tmp_path: Path) -> ModelHandle:
-    handle = opponent_of(
+    found = opponent_of(
         tracking,
         NAME,
         "b" * 64,
         ledger_path=tmp_path / "ledger.jsonl",
         download_to=tmp_path / "downloaded",
     )
-    assert handle is not None
-    return handle
+    assert found is not None
+    return found.handle
 
 
 def harm(path: Path) -> None:

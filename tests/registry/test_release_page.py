@@ -7,8 +7,9 @@ from typing import Any
 from astro_assets.artifacts.fingerprint import of_folder
 from astro_assets.artifacts.home import Home
 from astro_assets.artifacts.manifest import Built, Manifest, Store, Work
-from astro_assets.registry.release_page import build_release_report
+from astro_assets.registry.release_page import build_release_report, write_index
 from tests.evaluation.pages.content import curve, heldout_curve
+from tests.evaluation.pages.reports import perplexity_report
 
 RELEASE = "2026-06"
 
@@ -52,3 +53,51 @@ def test_the_paper_s_figures_are_drawn_for_its_base(tmp_path: Path) -> None:
     checkpoint = trained(store, learning_curve=curve(), heldout_curve=heldout_curve())
     assert "paper, first 9.7" in page(store, checkpoint, base(store, "meta-llama/Llama-2-7b-hf"))
     assert "paper, first 9.7" not in page(store, checkpoint, base(store, "meta-llama/Other-7b"))
+
+
+def report(store: Store, asset: str, content: Any, **parameters: Any) -> Manifest:
+    work = Work(asset, RELEASE, parameters, {})
+    return store.commit(work, Built("c" * 64, store.home.root, facts={"report": content}))
+
+
+def test_the_page_and_the_index_hold_the_same_figures(tmp_path: Path) -> None:
+    store = Store(Home(tmp_path))
+    parts = {"perplexity_report": report(store, "perplexity_report", perplexity_report())}
+    built = build_release_report(store.home, store, RELEASE, parts)
+    numbers = json.loads((store.home.reports / f"{RELEASE}.json").read_text())
+    assert numbers["perplexity_report"] == json.loads(json.dumps(perplexity_report()))
+    assert built.facts["index"]["tuned_bits"] == 1.1512
+    assert built.facts["index"]["champion_bits"] == 1.1603
+    assert built.facts["index"]["rise_far"] == 0.019
+    assert built.facts["index"]["drift_nats_per_token"] == 0.147
+
+
+def test_the_bounds_are_those_of_the_promotion(tmp_path: Path) -> None:
+    store = Store(Home(tmp_path))
+    part = report(store, "perplexity_report", perplexity_report())
+    facts = {"decision": {"promoted": False, "reasons": [], "model_name": "a",
+                          "candidate_version": 1}}  # fmt: skip
+    for rules, words in (
+        ({"max_forgetting": 0.01, "max_drift": 0.5}, "allowed +1.0"),
+        ({"max_forgetting": 0.01}, "allowed 0.25"),  # decided before there was a bound on drift
+    ):
+        work = Work("champion_model", RELEASE, {"rules": rules}, {})
+        champion = store.commit(work, Built("d" * 64, store.home.root, facts=facts))
+        assert words in page(store, part, champion)
+
+
+def test_the_index_takes_lines_of_older_code(tmp_path: Path) -> None:
+    store = Store(Home(tmp_path))
+    path = store.home.reports / f"{RELEASE}.html"
+    path.parent.mkdir(parents=True)
+    path.write_text("a page")
+    old = {"release": RELEASE, "page": path.name, "model": "a 1", "is_champion": False,
+           "promoted": True, "papers": 12, "base_astro": 80.0, "tuned_astro": 60.0,
+           "rise_general": 0.01, "gone_since": 1}  # fmt: skip
+    store.commit(
+        Work("release_report", RELEASE, {}, {}), Built("e" * 64, path, facts={"index": old})
+    )
+    write_index(store.home, store, None)
+    assert "60.00" in (store.home.reports / "index.html").read_text()
+    entry = json.loads((store.home.reports / "index.json").read_text())["releases"][0]
+    assert entry["tuned_astro"] == 60.0 and entry["tuned_bits"] is None

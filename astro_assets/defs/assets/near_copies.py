@@ -1,17 +1,12 @@
 """Near copies: test texts that stand on the train side by half or more."""
 
-from dataclasses import dataclass
-
 import dagster as dg
 
 from astro_assets.artifacts.manifest import Manifest, Store
 from astro_assets.defs import markdown
 from astro_assets.defs.adapter import keep, progress_of, result, unit, workspace_of
-from astro_assets.defs.resources import Workspace
-from astro_assets.errors import DamagedArtifactError
 
 SHOWN = ("similarity", "test_id", "test_title", "train_id", "train_title")
-TABLES = {"astro": "astro_ph_papers", "general": "general_papers"}
 
 
 @unit(group="corpus", kinds={"numpy", "parquet"}, deps=["astro_ph_papers", "general_papers"])
@@ -24,6 +19,7 @@ def near_copies(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
     """
     from astro_assets.corpus.near_copies import RULES, build_near_copies
     from astro_assets.corpus.streams import paper_shards
+    from astro_assets.releases.held_out import TABLES
 
     workspace, release = workspace_of(context), context.partition_key
     store, out = workspace.store, workspace.home.near_copies
@@ -40,41 +36,6 @@ def near_copies(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
         ),
     )
     return result(context, manifest, reused=reused, **_shown(store, manifest))
-
-
-@dataclass(frozen=True)
-class LeftOut:
-    """Which test papers the evaluations of a release leave out, and who says so."""
-
-    parents: tuple[Manifest, ...]
-    """For the work's key."""
-    ids: dict[str, list[str]] | None
-    """Field -> ids; None: nothing is left out."""
-
-    @property
-    def astro(self) -> list[str] | None:
-        """Return the ids of the field that most reports are about."""
-        return self.ids["astro"] if self.ids is not None else None
-
-
-def left_out(workspace: Workspace, release: str) -> LeftOut:
-    """Return what the setting ``near_copies`` says, of the papers the release holds now.
-
-    Raises:
-        MissingArtifactError: near copies were never looked for.
-        DamagedArtifactError: they were looked for in other papers than the release's present ones.
-    """
-    if workspace.settings.near_copies == "keep":
-        return LeftOut((), None)
-    store = workspace.store
-    found = store.require("near_copies", release)
-    for name in TABLES.values():
-        if found.parents[name] != store.require(name, release).fingerprint:
-            raise DamagedArtifactError(
-                f"near_copies, release {release} was made of another state of {name}.",
-                do=f"Materialise near_copies, release {release} again.",
-            )
-    return LeftOut((found,), found.facts["near_copies"])
 
 
 def _shown(store: Store, manifest: Manifest) -> dict[str, dg.MetadataValue]:

@@ -43,11 +43,11 @@ def evidence(
 ) -> tuple[bool, bool]:
     """Tell of both reports whether they are of what the release holds, by the present settings."""
     settings = workspace.settings
+    told = {"near_copies": settings.near_copies, "max_tokens": settings.max_eval_tokens}
+    asked = {"margin": settings.knowledge_margin, "n_examples": settings.question_examples}
     return (
-        fresh(workspace, release, perplexity)
-        and perplexity.parameters.get("near_copies") == settings.near_copies,
-        fresh(workspace, release, knowledge)
-        and knowledge.parameters["margin"] == settings.knowledge_margin,
+        fresh(workspace, release, perplexity) and told.items() <= perplexity.parameters.items(),
+        fresh(workspace, release, knowledge) and asked.items() <= knowledge.parameters.items(),
     )
 
 
@@ -59,8 +59,9 @@ def evidence(
 def champion_model(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
     """The promotion decision: moves the ``champion`` alias, or says in the ledger why not.
 
-    Better on astro than base and champion, not above base on general by more than allowed, not
-    shown to know less, no blocking check failed; what was not measured counts against it.
+    Better on astro than base and champion, not forgetting more than allowed on far abstracts and on
+    text sampled from the base, not shown to know less, no blocking check failed; what was not
+    measured counts against it.
     """
     from astro_assets.registry.champion import Case, Rules, lost_champion, settle
 
@@ -71,7 +72,7 @@ def champion_model(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
         for name in ("lora_checkpoint", "perplexity_report", "knowledge_report")
     )
     failures = tuple(verdicts.blocking_failures(store, guarded_by(workspace, release)))
-    rules = Rules(settings.max_forgetting, settings.knowledge_margin)
+    rules = Rules(settings.max_forgetting, settings.knowledge_margin, settings.max_drift)
     measured, asked = evidence(workspace, release, perplexity, knowledge=knowledge)
     case = Case(
         release=release,
@@ -132,6 +133,8 @@ def champion_model(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
 def release_report(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
     """The page people read: one self-contained HTML file per release, and the index over all."""
     from astro_assets.registry.release_page import build_release_report, parts_of, write_index
+    from astro_assets.registry.report_artifacts import log_reports
+    from astro_assets.registry.scorecards import write_leaderboard
     from astro_assets.registry.versions import CHAMPION, version_at
 
     workspace, release = workspace_of(context), context.partition_key
@@ -143,6 +146,10 @@ def release_report(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
         parameters={"release": release},
         build=lambda _key: build_release_report(home, store, release, parts),
     )
+    tuned = parts.get("lora_checkpoint")
+    if tuned is not None:
+        log_reports(tracking_of(workspace), tuned.facts["mlflow_run_id"], parts)
+    write_leaderboard(home, store)
     # The champion may have changed since this page was made; the index says so.
     write_index(home, store, version_at(tracking_of(workspace), model_name, CHAMPION))
     return result(

@@ -2,5 +2,7 @@
 
 ::
 
-    sentences ─▶ generation ─▶ report ─▶ report.json
+    sentences ─▶ beginnings ─▶ generation ─▶ report ─▶ report.json
+                               others ─────────┘ │
+                               numbers ─▶ measures
 """

@@ -1,28 +1,34 @@
-"""Abstracts begun by their authors and continued by a model, and what of it can be counted.
+"""Abstracts begun by their authors and continued by a model.
 
 Plain values out, nothing written: it runs where only the model's own libraries are. What does not
-belong here: which abstracts (completions) and what the report shows of them.
+belong here: which abstracts (beginnings), what can be counted of the texts (measures), and how a
+token is drawn (models.sampling).
 """
 
 from __future__ import annotations
 
-import gc
-import re
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import torch
-from transformers import GenerationConfig
-
 from astro_assets.corpus.tokenizer import Tokenizer
-from astro_assets.models.handle import ModelHandle
+from astro_assets.errors import BadSettingError
+from astro_assets.models.sampling import BATCH, sample_tokens
 from astro_assets.models.scoring import CausalParts
-from astro_assets.progress import Progress
+from astro_assets.progress import Progress, Task
 
-_N_GRAM = 4
-_NUMBER = re.compile(r"\d+(?:[.,]\d+)*")
-_TOP_P_ALL, _TOP_K_ALL = 1.0, 0
+LONGEST = 1_024
+"""New tokens at most, as in the paper."""
+_CACHE_BYTES = 4 << 30
+"""Keys and values of a batch at most (4 GiB).
+
+Llama-2 7B in bfloat16 weighs 12.6 GiB and keeps 0.5 MiB a position. A GPU of 24 GB (22.4 GiB) has
+9 GiB left beside it: this cache, and as much again for what the allocator loses while a cache grows
+position by position, the copy of the layer that grows, and the reading of the prompts.
+"""
+_ROOMS = 8
+"""Room for new tokens is counted in eighths of the context: few groups of prompts to batch."""
 
 
 @dataclass(frozen=True)
@@ -30,139 +36,156 @@ class Beginning:
     """An abstract cut in two: what the models are given, and how it went on."""
 
     paper: str
+    """arXiv id."""
     title: str
     prompt: str
     truth: str
 
 
 @dataclass(frozen=True)
-class Continuation:
-    """What a model (or the author) wrote after the beginning."""
-
-    text: str
-    n_tokens: int
-
-
-@dataclass(frozen=True)
 class Sampling:
     """How abstracts are continued: from the whole distribution, no top-k, no top-p."""
 
-    max_new_tokens: int
-    """Longest continuation (the paper: 1,024)."""
+    max_new_tokens: int = LONGEST
+    """Longest continuation, 1 to 1,024 (the paper: 1,024)."""
+    n_samples: int = 1
+    """Continuations of each abstract by each model."""
     seed: int = 0
-    """Every continuation is sampled from this seed and its own number."""
+    """A continuation is drawn from this seed, its paper's id and its own number."""
     temperature: float = 0.3
-    """The paper's."""
+    """The paper's; 0 takes the likeliest token."""
+
+    def __post_init__(self) -> None:
+        """Check the ranges.
+
+        Raises:
+            BadSettingError: a value is outside.
+        """
+        for name, value, low, high in (
+            ("max_new_tokens", self.max_new_tokens, 1, LONGEST),
+            ("n_samples", self.n_samples, 1, 1_000),
+            ("temperature", self.temperature, 0, 10),
+        ):
+            if not low <= value <= high:
+                raise BadSettingError(f"{name} is {value}.", expected=f"{low:,} to {high:,}.")
+
+    @property
+    def n_different(self) -> int:
+        """How many samples can differ: without a temperature there is one text only."""
+        return self.n_samples if self.temperature > 0 else 1
 
 
-def continue_text(
-    model: Any,
-    tokenizer: Tokenizer,
-    prompt: str,
-    *,
-    temperature: float,
-    max_new_tokens: int,
-    seed: int,
-) -> Continuation:
-    """Sample a continuation of ``prompt``, the same one whenever model and seed are the same.
+@dataclass(frozen=True)
+class Continuations:
+    """What one model wrote."""
 
-    A prompt that leaves no room in the model's context loses its beginning; fewer tokens than asked
-    for are made where the context ends.
-    """
-    parts = CausalParts.of(model)
-    n_new = min(max_new_tokens, parts.max_positions // 2)
-    room = parts.max_positions - n_new - 1
-    ids = [tokenizer.bos_id, *tokenizer.encode_batch([prompt])[0][-room:]]
-    given = torch.tensor([ids], device=parts.device)
-    settings = GenerationConfig(
-        do_sample=True,
-        temperature=temperature,
-        top_k=_TOP_K_ALL,
-        top_p=_TOP_P_ALL,
-        max_new_tokens=n_new,
-        bos_token_id=tokenizer.bos_id,
-        eos_token_id=tokenizer.eos_id,
-        pad_token_id=tokenizer.eos_id,
-    )
-    devices = [parts.device] if parts.device.type == "cuda" else []
-    with torch.inference_mode(), torch.random.fork_rng(devices=devices):
-        torch.manual_seed(seed)
-        output = model.generate(
-            input_ids=given, attention_mask=torch.ones_like(given), generation_config=settings
-        )
-    made = [i for i in output[0, len(ids) :].tolist() if i != tokenizer.eos_id]
-    return Continuation(_decoded_after(tokenizer, ids, made), len(made))
-
-
-def measure(
-    beginnings: Sequence[Beginning], continuations: Sequence[Continuation]
-) -> dict[str, float | None]:
-    """Return mean length, share of repeated 4-grams, and share of numbers not in the beginning.
-
-    Shares are None where there is nothing to count.
-    """
-    repeats = [share for c in continuations if (share := repeated_share(c.text)) is not None]
-    n_numbers = n_new = 0
-    for beginning, continuation in zip(beginnings, continuations, strict=True):
-        given = set(_NUMBER.findall(beginning.prompt))
-        numbers = _NUMBER.findall(continuation.text)
-        n_numbers += len(numbers)
-        n_new += sum(number not in given for number in numbers)
-    return {
-        "mean_tokens": sum(c.n_tokens for c in continuations) / len(continuations),
-        "repeated_4grams": sum(repeats) / len(repeats) if repeats else None,
-        "new_numbers": n_new / n_numbers if n_numbers else None,
-    }
-
-
-def repeated_share(text: str) -> float | None:
-    """Return the share of word 4-grams that occurred before in the text, None below four words.
-
-    >>> repeated_share("a a a a a")
-    0.5
-    """
-    words = text.split()
-    grams = [tuple(words[i : i + _N_GRAM]) for i in range(len(words) - _N_GRAM + 1)]
-    return 1 - len(set(grams)) / len(grams) if grams else None
+    texts: tuple[tuple[str, ...], ...]
+    """Per beginning one text per sample, without blanks at its ends; "" where it ended at once."""
+    n_room: tuple[int, ...]
+    """Per beginning the new tokens that the settings and the context allow."""
+    n_cut: int
+    """Beginnings that lost their first words to make room."""
 
 
 def continue_all(
-    handle: ModelHandle,
-    label: str,
+    model: Any,
+    tokenizer: Tokenizer,
     beginnings: Sequence[Beginning],
     *,
     sampling: Sampling,
+    name: str,
     progress: Progress,
-) -> list[Continuation]:
-    """Load one model, continue every beginning, and let it go again.
+) -> Continuations:
+    """Continue every beginning ``n_different`` times; neither batch nor order changes a text.
+
+    A prompt that leaves no room in the context (less than half of it, and less than is asked for)
+    loses its beginning; fewer tokens than asked for are made where the context ends.
 
     Args:
-        handle: The model.
-        label: What the progress display calls it.
+        model: In eval mode.
+        tokenizer: The model's own.
         beginnings: What is continued.
-        sampling: How; beginning ``n`` is sampled from the seed plus ``n``.
-        progress: Told per continuation.
+        sampling: How.
+        name: What the progress display calls the model.
+        progress: Told per batch.
+
+    Raises:
+        BadModelError: the model gives no finite logits.
     """
-    tokenizer = Tokenizer.load(handle.base_folder)
-    model = handle.load()
-    made = []
-    total = float(len(beginnings))
-    with progress.task(f"continue abstracts with {label}", total=total, unit="texts") as task:
-        for number, beginning in enumerate(beginnings):
-            made.append(
-                continue_text(
-                    model,
-                    tokenizer,
-                    beginning.prompt,
-                    temperature=sampling.temperature,
-                    max_new_tokens=sampling.max_new_tokens,
-                    seed=sampling.seed + number,
-                )
+    context = CausalParts.of(model).max_positions
+    longest = context - min(sampling.max_new_tokens, context // 2)
+    encoded = tokenizer.encode_batch([beginning.prompt for beginning in beginnings])
+    prompts = [[tokenizer.bos_id, *ids[max(0, len(ids) + 1 - longest) :]] for ids in encoded]
+    rooms = [_room(len(ids), context, sampling.max_new_tokens) for ids in prompts]
+    made: dict[int, list[list[int]]] = {}
+    total = float(len(prompts) * sampling.n_different)
+    with progress.task(f"continue abstracts with {name}", total=total, unit="texts") as task:
+        for room in sorted(set(rooms)):
+            group = [index for index, own in enumerate(rooms) if own == room]
+            given = [(beginnings[index].paper, prompts[index]) for index in group]
+            written = _samples(
+                model, given, room, sampling=sampling, tokenizer=tokenizer, task=task
             )
-            task.advance(1, n_tokens=made[-1].n_tokens)
-    del model
-    gc.collect()
-    return made
+            made |= zip(group, written, strict=True)
+    return Continuations(
+        texts=tuple(
+            tuple(_decoded_after(tokenizer, ids, new).strip() for new in made[index])
+            for index, ids in enumerate(prompts)
+        ),
+        n_room=tuple(rooms),
+        n_cut=sum(len(ids) + 1 > longest for ids in encoded),
+    )
+
+
+def _samples(
+    model: Any,
+    prompts: Sequence[tuple[str, Sequence[int]]],
+    n_new: int,
+    *,
+    sampling: Sampling,
+    tokenizer: Tokenizer,
+    task: Task,
+) -> list[list[list[int]]]:
+    """Return per paper, given with its prompt, the ids of each sample of up to ``n_new`` tokens."""
+    n = sampling.n_different
+    written = sample_tokens(
+        model,
+        [ids for _, ids in prompts for _ in range(n)],
+        [_seed(sampling.seed, paper, number) for paper, _ in prompts for number in range(n)],
+        n_new=n_new,
+        temperature=sampling.temperature,
+        eos_id=tokenizer.eos_id,
+        batch_size=rows_at_once(model, max(len(ids) for _, ids in prompts) + n_new),
+        advance=lambda n_texts, n_tokens: task.advance(n_texts, n_tokens=n_tokens),
+    )
+    return [written[begin : begin + n] for begin in range(0, len(written), n)]
+
+
+def rows_at_once(model: Any, n_positions: int) -> int:
+    """Return how many sequences of ``n_positions`` tokens are written together: 1 to 32.
+
+    A position keeps a key and a value per layer: 2 x layers x heads x width x bytes of a number.
+    """
+    causal = model.get_base_model() if hasattr(model, "peft_config") else model
+    config = causal.config
+    n_queries = getattr(config, "num_attention_heads", 1)
+    n_heads = getattr(config, "num_key_value_heads", None) or n_queries
+    width = getattr(config, "head_dim", None) or config.hidden_size // n_queries
+    n_bytes = 2 * config.num_hidden_layers * n_heads * width * causal.dtype.itemsize
+    return int(max(1, min(BATCH, _CACHE_BYTES // (n_bytes * n_positions))))
+
+
+def _room(n_prompt: int, context: int, n_asked: int) -> int:
+    """Return how many tokens may follow a prompt; at least half the context where it was cut."""
+    left = context - n_prompt
+    step = max(1, context // _ROOMS)
+    return n_asked if left >= n_asked else max(left // step * step, 1)
+
+
+def _seed(seed: int, paper: str, number: int) -> int:
+    """Return 64 bits that depend on nothing but these three, whatever else is continued."""
+    digest = hashlib.sha256(f"{seed}\0{paper}\0{number}".encode()).digest()
+    return int.from_bytes(digest[:8], "big")
 
 
 def _decoded_after(tokenizer: Tokenizer, given: Sequence[int], made: Sequence[int]) -> str:

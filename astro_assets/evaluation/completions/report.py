@@ -1,13 +1,14 @@
-"""The completion report: abstracts begun by their authors, continued by base and tuned.
+"""The completion report: abstracts begun by their authors, continued by models.
 
-The paper's figure 2 (arXiv:2309.06126): the first sentences are given, the rest is
-sampled at temperature 0.3 and stands beside the true rest. What can be counted is counted: length,
-repetition, and numbers the beginning did not hold (the paper's own worry is invented numbers).
+The paper's figure 2 (arXiv:2309.06126): the first sentences are given, the rest is sampled at
+temperature 0.3 and stands beside the true rest, and beside what other models made of it. What can
+be counted is counted. What does not belong here: the writing (generation), the counting (measures)
+and how it looks (pages).
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,25 +17,23 @@ import polars as pl
 from astro_assets.artifacts import atomic
 from astro_assets.artifacts.manifest import Built
 from astro_assets.corpus.tokenizer import Tokenizer
-from astro_assets.errors import EmptyCorpusError
+from astro_assets.evaluation.completions.beginnings import MAX_CHARACTERS, take_beginnings
 from astro_assets.evaluation.completions.generation import (
     Beginning,
-    Continuation,
+    Continuations,
     Sampling,
     continue_all,
-    measure,
 )
-from astro_assets.evaluation.completions.sentences import split_sentences
+from astro_assets.evaluation.completions.measures import Text, measure
+from astro_assets.evaluation.completions.others import OtherCompletions, load_others
 from astro_assets.evaluation.reports import built_report, write_report
-from astro_assets.evaluation.selection import leave_out, take_papers
+from astro_assets.evaluation.selection import leave_out
 from astro_assets.models.handle import ModelHandle
+from astro_assets.models.together import each_loaded
 from astro_assets.progress import Progress
 
-MODELS = ("base", "tuned")
-_MIN_PROMPT_WORDS = 12
-_MAX_CHARACTERS = 8_000
-"""Kept of any text in the report: texts come from outside, and from models."""
-_TITLE_CHARACTERS = 300
+TRUTH = "truth"
+_LABELS = ("base", "tuned", "champion", "model")
 
 
 def build_completion_report(
@@ -46,87 +45,142 @@ def build_completion_report(
     out: Path,
     progress: Progress,
     near_copies: Collection[str] | None = None,
+    others: Path | None = None,
 ) -> Built:
-    """Let base and tuned continue the same abstracts and write the report.
+    """Let every model continue the same abstracts and write the report.
 
     Args:
-        models: ``base`` and ``tuned``.
+        models: Label -> model; at least one.
         texts: Test papers: columns id, title, text.
         sampling: How.
         n_abstracts: How many are continued at most.
         out: Folder to make: report.json.
-        progress: Told per continuation.
+        progress: Told per batch of continuations.
         near_copies: Ids of papers to leave out; None leaves none out.
+        others: File of completions by other models; None: there is none.
 
     Raises:
         EmptyCorpusError: no abstract has more than one sentence.
+        BadSettingError: the file of completions cannot be used.
+        BadModelError: a model cannot be loaded, or gives no finite logits.
     """
     papers, n_left_out = leave_out(texts, near_copies)
     beginnings = take_beginnings(papers, n_abstracts)
-    written = {
-        label: continue_all(models[label], label, beginnings, sampling=sampling, progress=progress)
-        for label in MODELS
-    }
-    truths = _truths(beginnings, Tokenizer.load(models["base"].base_folder))
+    # Before the models: a bad line is told at once.
+    beside = load_others(others, taken={*_LABELS, *models, TRUTH}) if others else None
+    written = _written(models, beginnings, sampling, progress)
+    counted_by = Tokenizer.load(models.get("base", next(iter(models.values()))).base_folder)
     report = {
         "temperature": sampling.temperature,
         "max_new_tokens": sampling.max_new_tokens,
+        "n_samples": sampling.n_different,
+        "seed": sampling.seed,
         "near_copies_left_out": n_left_out,
-        "items": [
-            _item(beginning, {label: written[label][number].text for label in MODELS})
-            for number, beginning in enumerate(beginnings)
-        ],
-        "measures": {
-            label: measure(beginnings, continuations)
-            for label, continuations in {**written, "truth": truths}.items()
-        },
+        "models": list(models),
+        "items": _items(beginnings, written, beside),
+        "measures": _measures(beginnings, written, beside, counted_by),
+        "others": beside.counts([b.paper for b in beginnings]) if beside else None,
+        "notes": list(_notes(sampling, written)),
     }
     with atomic.new_folder(out) as folder:
         report = write_report(folder, report)
     return built_report(out, report, {"n_completions": len(beginnings)})
 
 
-def take_beginnings(texts: pl.DataFrame, n: int) -> list[Beginning]:
-    """Return the first ``n`` abstracts in sampling order that have a beginning and a rest.
+def _written(
+    models: Mapping[str, ModelHandle],
+    beginnings: Sequence[Beginning],
+    sampling: Sampling,
+    progress: Progress,
+) -> dict[str, Continuations]:
+    """Return what each model made of the beginnings, in the order of ``models``."""
+    written = {
+        label: continue_all(
+            model,
+            Tokenizer.load(models[label].base_folder),
+            beginnings,
+            sampling=sampling,
+            name=label,
+            progress=progress,
+        )
+        for label, model in each_loaded(models)
+    }
+    return {label: written[label] for label in models}
 
-    The beginning is the first sentence, with as many more as make twelve words.
 
-    Raises:
-        EmptyCorpusError: there is none.
-    """
-    sample = take_papers(texts, what="astro test papers")
-    found: list[Beginning] = []
-    for paper, title, text in zip(sample.ids, sample.titles, sample.texts, strict=True):
-        if len(found) == n:
-            break
-        sentences = split_sentences(text)
-        n_first = 1
-        while len(" ".join(sentences[:n_first]).split()) < _MIN_PROMPT_WORDS < len(text.split()):
-            n_first += 1
-        prompt, truth = " ".join(sentences[:n_first]), " ".join(sentences[n_first:])
-        if truth:
-            found.append(Beginning(paper, title, prompt, truth))
-    if not found:
-        raise EmptyCorpusError(
-            f"None of {len(sample)} astro test papers has an abstract of several sentences.",
-            expected="at least one that can be begun and continued.",
-            do="Give a larger snapshot or a later release.",
+def _items(
+    beginnings: Sequence[Beginning],
+    written: Mapping[str, Continuations],
+    beside: OtherCompletions | None,
+) -> list[dict[str, Any]]:
+    """Return every abstract with all that was made of it, each text bounded."""
+    return [
+        {
+            "id": beginning.paper,
+            "title": beginning.title,
+            "prompt": beginning.prompt,
+            "truth": beginning.truth,
+            "completions": {
+                label: [text[:MAX_CHARACTERS] for text in made.texts[number]]
+                for label, made in written.items()
+            },
+            "others": {
+                name: text[:MAX_CHARACTERS] for name, text in beside.of(beginning.paper).items()
+            }
+            if beside
+            else {},
+        }
+        for number, beginning in enumerate(beginnings)
+    ]
+
+
+def _measures(
+    beginnings: Sequence[Beginning],
+    written: Mapping[str, Continuations],
+    beside: OtherCompletions | None,
+    counted_by: Tokenizer,
+) -> dict[str, dict[str, float | int | None]]:
+    """Return the measures of every writer that wrote anything: models, the authors, others."""
+    by_writer: dict[str, list[tuple[Beginning, str]]] = {
+        label: [
+            (beginning, text)
+            for beginning, texts in zip(beginnings, made.texts, strict=True)
+            for text in texts
+        ]
+        for label, made in written.items()
+    }
+    by_writer[TRUTH] = [(beginning, beginning.truth) for beginning in beginnings]
+    for beginning in beginnings:
+        for name, text in (beside.of(beginning.paper) if beside else {}).items():
+            by_writer.setdefault(name, []).append((beginning, text))
+    found = {}
+    for writer, pairs in by_writer.items():
+        bounded = [text[:MAX_CHARACTERS] for _, text in pairs]
+        found[writer] = measure(
+            [
+                Text(text, b.prompt, None if writer == TRUTH else b.truth, len(ids))
+                for (b, _), text, ids in zip(
+                    pairs, bounded, counted_by.encode_batch(bounded), strict=True
+                )
+            ]
         )
     return found
 
 
-def _truths(beginnings: Sequence[Beginning], tokenizer: Tokenizer) -> list[Continuation]:
-    """Return the authors' own continuations, their length in the base's tokens."""
-    encoded = tokenizer.encode_batch([beginning.truth for beginning in beginnings])
-    return [Continuation(b.truth, len(ids)) for b, ids in zip(beginnings, encoded, strict=True)]
-
-
-def _item(beginning: Beginning, completions: Mapping[str, str]) -> dict[str, Any]:
-    """Return one abstract as the report shows it, every text bounded."""
-    return {
-        "id": beginning.paper,
-        "title": beginning.title[:_TITLE_CHARACTERS],
-        "prompt": beginning.prompt[:_MAX_CHARACTERS],
-        "truth": beginning.truth[:_MAX_CHARACTERS],
-        "completions": {label: text[:_MAX_CHARACTERS] for label, text in completions.items()},
-    }
+def _notes(sampling: Sampling, written: Mapping[str, Continuations]) -> Iterable[str]:
+    """Yield what must be known to read the report, one sentence each."""
+    if sampling.n_different < sampling.n_samples:
+        yield "Without a temperature a model writes one text only: one sample each was made."
+    for label, made in written.items():
+        least, most = min(made.n_room), max(made.n_room)
+        if least < sampling.max_new_tokens:
+            told = f"{least:,}" if least == most else f"{least:,} to {most:,}"
+            yield (
+                f"The context of {label} has room for {told} new tokens after a beginning, not "
+                f"for {sampling.max_new_tokens:,}."
+            )
+        if made.n_cut:
+            yield (
+                f"{made.n_cut:,} of {len(made.texts):,} beginnings were too long for the context "
+                f"of {label} and lost their first words."
+            )

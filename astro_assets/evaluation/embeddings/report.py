@@ -1,45 +1,35 @@
 """The embedding report: how alike abstracts are to each model, and what that is good for.
 
-The paper's figure 3 (arXiv:2309.06126), with what it leaves open beside it: rank
-correlation with the baseline, the spread left after the common direction is taken off, and
-retrieval, the one figure here that can be called better or worse.
+The paper's figure 3 (arXiv:2309.06126): all pairs, in ten bins of equal width by the baseline's
+similarity. Then what it hides: binned the other way round, rank correlation, how the similarities
+are spread as they are, mean-centred and whitened, pairs whose rank moved most; and retrieval, the
+one figure here that can be called better or worse. What does not belong here: making the vectors
+(spaces) and drawing the figures (figures).
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import polars as pl
-from numpy.typing import NDArray
 
 from astro_assets.artifacts import atomic
 from astro_assets.artifacts.manifest import Built
-from astro_assets.errors import DamagedArtifactError, EmptyCorpusError
-from astro_assets.evaluation.embeddings.pairs import (
-    EDGES,
-    N_BINS,
-    Tally,
-    by_baseline,
-    tally_pairs,
-    unit_rows,
-)
-from astro_assets.evaluation.embeddings.retrieval import retrieval_of
-from astro_assets.evaluation.embeddings.spaces import SPACES
-from astro_assets.evaluation.embeddings.vectors import Vectors
+from astro_assets.errors import EmptyCorpusError
+from astro_assets.evaluation.embeddings.folder import BASELINE, EmbeddingsFolder, Vectors
+from astro_assets.evaluation.embeddings.pairs import Bin, bin_pairs, tally_pairs, unit_rows
+from astro_assets.evaluation.embeddings.paper_pairs import PAPER_PAIRS, find_pairs
+from astro_assets.evaluation.embeddings.quality import retrieval_quality
+from astro_assets.evaluation.embeddings.sampled_pairs import SampledPairs, cosines
+from astro_assets.evaluation.embeddings.tallies import Tally, histogram_of
+from astro_assets.evaluation.embeddings.whitening import Whitening, fit_whitening
 from astro_assets.evaluation.reports import built_report, write_report
-from astro_assets.progress import Progress
+from astro_assets.progress import Progress, Task
 
-MODELS = ("base", "tuned")
-_HISTOGRAM_BINS = 100
-_SAMPLED_PAIRS = 100_000
-_SEED = 20230912
-_N_EXAMPLES = 3
 _TITLE_CHARACTERS = 300
+_TOLD = ("baseline", "n_cut", "near_copies_left_out", "share", "n_without_baseline")
 
 
 def build_embedding_report(
@@ -49,156 +39,152 @@ def build_embedding_report(
 
     Args:
         embeddings_folder: ``build_embeddings``' output.
-        texts: Test papers with columns id and title, for the pairs shown.
+        texts: Papers with columns id and title: the present titles, where they are in it.
         out: Folder to make: report.json.
         progress: Told per step.
 
     Raises:
+        MissingArtifactError: there are no embeddings.
         DamagedArtifactError: the folder's arrays do not belong together.
         EmptyCorpusError: fewer than two abstracts, so no pair.
     """
-    about = json.loads((embeddings_folder / "ids.json").read_text())
-    raw = {name: _load(embeddings_folder, name, len(about["ids"])) for name in SPACES}
-    titles = {
-        name: _load(embeddings_folder, f"{name}_titles", len(about["ids"])) for name in SPACES
-    }
-    if len(about["ids"]) < 2:
+    folder = EmbeddingsFolder.open(embeddings_folder)
+    if folder.n_figure < 2:
         raise EmptyCorpusError(
             "One abstract has no pair to be compared with.",
             expected="at least two test abstracts.",
             do="Give a larger snapshot or a later release.",
         )
-    with progress.task("compare embeddings", total=3, unit="steps") as task:
-        report = {"baseline": about["baseline"], **_similarities(raw)}
-        report |= {name: about[name] for name in ("near_copies_left_out",) if name in about}
-        task.advance(1)
-        report |= _sampled_pairs(raw, about["ids"], texts)
-        task.advance(1)
-        report["retrieval"] = {
-            name: asdict(retrieval_of(unit_rows(titles[name]), unit_rows(raw[name])))
-            for name in SPACES
+    ids, titles = folder.papers["id"].to_list(), _titles(folder, texts)
+    n_steps = float(3 * len(folder.spaces) + 2)
+    with progress.task("compare embeddings", total=n_steps, unit="steps") as task:
+        raw = {space: unit_rows(folder.figure(space)) for space in folder.spaces}
+        report = {
+            "models": list(folder.labels),
+            **{name: folder.about.get(name) for name in _TOLD},
+            "n_abstracts": folder.n_figure,
+            "n_pairs": folder.n_figure * (folder.n_figure - 1) // 2,
+            **_all_pairs(folder, raw, task),
+            **_some_pairs(raw, folder.labels, ids, titles),
+            "paper_pairs": _paper_pairs(folder, ids, titles),
         }
         task.advance(1)
-    with atomic.new_folder(out) as folder:
-        report = write_report(folder, report)
-    return built_report(out, report, {"n_abstracts": len(about["ids"])})
+    report["retrieval"] = retrieval_quality(folder, progress=progress)
+    with atomic.new_folder(out) as made:
+        report = write_report(made, report)
+    return built_report(out, report, {"n_abstracts": folder.n_figure})
 
 
-def _similarities(raw: Mapping[str, Vectors]) -> dict[str, Any]:
-    """Return what all pairs tell: histograms, spreads, and the bins of figure 3."""
-    unit = {name: unit_rows(vectors) for name, vectors in raw.items()}
-    tallies = {name: tally_pairs(vectors) for name, vectors in unit.items()}
-    centred = {name: tally_pairs(unit_rows(raw[name], centred=True)) for name in SPACES}
-    bins = by_baseline(unit["baseline"], {label: unit[label] for label in MODELS})
-    n_abstracts = len(raw["base"])
+def _all_pairs(folder: EmbeddingsFolder, raw: Mapping[str, Vectors], task: Task) -> dict[str, Any]:
+    """Return what all pairs tell: histograms, spreads, and the bins of figure 3 both ways."""
+    tallies: dict[str, dict[str, Tally]] = {"raw": {}, "centred": {}, "whitened": {}}
+    n_components: dict[str, int] = {}
+    for space in folder.spaces:
+        tallies["raw"][space] = tally_pairs(raw[space])
+        task.advance(1)
+        whitening = _whitening(folder, space)
+        if whitening is not None:
+            n_components[space] = whitening.n_components
+            figure = folder.figure(space)
+            tallies["centred"][space] = tally_pairs(unit_rows(whitening.centre(figure)))
+            if whitening.n_components:
+                tallies["whitened"][space] = tally_pairs(unit_rows(whitening.whiten(figure)))
+        task.advance(2)
+    there = [(BASELINE, label) for label in folder.labels]
+    back = [(label, BASELINE) for label in folder.labels]
+    bins = bin_pairs(raw, tallies["raw"], [*there, *back])
+    task.advance(1)
     return {
-        "n_abstracts": n_abstracts,
-        "n_pairs": n_abstracts * (n_abstracts - 1) // 2,
-        "bins": [
-            {
-                "low": one.low,
-                "high": one.high,
-                "n_pairs": one.models["base"].n_pairs,
-                **{label: spread.figures() for label, spread in one.models.items()},
-            }
-            for one in bins
-        ],
-        "histograms": {name: _histogram(tally) for name, tally in tallies.items()},
-        "spread": {
-            "raw": {name: tally.spread().figures() for name, tally in tallies.items()},
-            "centred": {name: tally.spread().figures() for name, tally in centred.items()},
+        "bins": _figure_3({label: bins[BASELINE, label] for label in folder.labels}),
+        "bins_by_model": {
+            label: _figure_3({BASELINE: bins[label, BASELINE]}) for label in folder.labels
         },
+        "histograms": {
+            kind: {space: histogram_of(tally) for space, tally in some.items()}
+            for kind, some in tallies.items()
+        },
+        "spread": {
+            kind: {space: tally.spread().figures() for space, tally in some.items()}
+            for kind, some in tallies.items()
+        },
+        "whitening": {"n_train": folder.n_train, "n_components": n_components},
     }
 
 
-def _histogram(tally: Tally) -> dict[str, list[float] | list[int]]:
-    """Return edges (n + 1) and counts (n), n at most 100, over what the space's pairs occupy.
-
-    Every space has bins of its own width, so figures must show densities.
-    """
-    occupied = np.flatnonzero(tally.counts)
-    step = -(-int(occupied[-1] + 1 - occupied[0]) // _HISTOGRAM_BINS)
-    starts = np.arange(occupied[0], occupied[-1] + 1, step)
-    ends = np.minimum(np.append(starts, starts[-1] + step), N_BINS)
-    return {
-        "edges": EDGES[ends].tolist(),
-        "counts": np.add.reduceat(tally.counts[: occupied[-1] + 1], starts).tolist(),
-    }
+def _whitening(folder: EmbeddingsFolder, space: str) -> Whitening | None:
+    """Return what was fitted on the train papers; None where the space has too few or none."""
+    train = folder.vectors(space, "train")
+    return None if train is None else fit_whitening(train)
 
 
-def _sampled_pairs(
-    raw: Mapping[str, Vectors], ids: list[str], texts: pl.DataFrame
+def _figure_3(spaces: Mapping[str, list[Bin]]) -> list[dict[str, Any]]:
+    """Return one entry per bin, with the figures of each space in it."""
+    return [
+        {
+            "low": alike[0].low,
+            "high": alike[0].high,
+            "n_pairs": alike[0].spread.n_pairs,
+            **{name: one.spread.figures() for name, one in zip(spaces, alike, strict=True)},
+        }
+        for alike in zip(*spaces.values(), strict=True)
+    ]
+
+
+def _some_pairs(
+    raw: Mapping[str, Vectors], labels: tuple[str, ...], ids: list[str], titles: list[str]
 ) -> dict[str, Any]:
-    """Return rank correlations with the baseline and the pairs training moved most (sampled)."""
-    first, second = _draw_pairs(len(ids))
-    similarity = {
-        name: _cosines(unit_rows(vectors), first, second) for name, vectors in raw.items()
-    }
-    ranks = {name: _ranks(values) for name, values in similarity.items()}
-    titles = dict(zip(texts["id"].to_list(), texts["title"].to_list(), strict=True))
-    moved = np.argsort(ranks["tuned"] - ranks["base"], kind="stable")
-    shown = [*moved[:_N_EXAMPLES], *moved[::-1][:_N_EXAMPLES]]
+    """Return rank correlations with the baseline, and telling pairs: where training moved most.
+
+    Tuned against base where both are; else the first model against the baseline.
+    """
+    sampled = SampledPairs.of(raw)
+    compared = ("tuned", "base") if {"tuned", "base"} <= set(labels) else (labels[0], BASELINE)
     return {
-        "spearman": {label: _correlation(ranks[label], ranks["baseline"]) for label in MODELS},
-        "n_sampled_pairs": len(first),
+        "spearman": {label: sampled.spearman(label) for label in labels},
+        "n_sampled_pairs": len(sampled.first),
         "examples": [
             {
-                "ids": [ids[first[i]], ids[second[i]]],
-                "titles": [_title(titles, ids[j]) for j in (first[i], second[i])],
-                **{name: float(similarity[name][i]) for name in SPACES},
+                "ids": [ids[row] for row in rows],
+                "titles": [titles[row] for row in rows],
+                **{space: float(of[number]) for space, of in sampled.similarity.items()},
+                "rank_difference": difference,
             }
-            for i in dict.fromkeys(int(index) for index in shown)
+            for number, difference in sampled.telling(*compared)
+            for rows in [(int(sampled.first[number]), int(sampled.second[number]))]
         ],
     }
 
 
-def _draw_pairs(n: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Return all pairs i < j where they are few, else 100,000 different ones, drawn by seed."""
-    n_pairs = n * (n - 1) // 2
-    if n_pairs <= _SAMPLED_PAIRS:
-        first, second = np.triu_indices(n, k=1)
-        return first, second
-    drawn = np.random.default_rng(_SEED).integers(0, n, size=(2 * _SAMPLED_PAIRS, 2))
-    low, high = drawn.min(axis=1), drawn.max(axis=1)
-    codes = np.unique((low * n + high)[low < high])
-    chosen = np.random.default_rng(_SEED).permutation(codes)[:_SAMPLED_PAIRS]
-    return chosen // n, chosen % n
-
-
-def _cosines(
-    unit: Vectors, first: NDArray[np.int64], second: NDArray[np.int64]
-) -> NDArray[np.float32]:
-    """Return (m,) cosines of given pairs, a few thousand at a time: their rows are copied."""
-    parts = [
-        np.einsum("ij,ij->i", unit[first[part]], unit[second[part]])
-        for part in np.array_split(np.arange(len(first)), -(-len(first) // 2_000))
-    ]
-    return np.concatenate(parts)
-
-
-def _ranks(values: NDArray[np.float32]) -> NDArray[np.float64]:
-    """Return ranks from 1, ties sharing their mean rank."""
-    ranks: NDArray[np.float64] = pl.Series(values).rank("average").to_numpy()
-    return ranks
-
-
-def _correlation(a: NDArray[np.float64], b: NDArray[np.float64]) -> float | None:
-    """Return Pearson's r, None where one side does not vary."""
-    if np.ptp(a) == 0 or np.ptp(b) == 0:
-        return None
-    return float(np.corrcoef(a, b)[0, 1])
-
-
-def _title(titles: Mapping[str, str | None], paper: str) -> str:
-    return (titles.get(paper) or "")[:_TITLE_CHARACTERS]
-
-
-def _load(folder: Path, name: str, n: int) -> Vectors:
-    vectors: Vectors = np.load(folder / f"{name}.npy", allow_pickle=False)
-    if vectors.ndim != 2 or len(vectors) != n or vectors.dtype != np.float32:
-        raise DamagedArtifactError(
-            f"{folder / name}.npy holds {vectors.dtype} of shape {vectors.shape}.",
-            expected=f"{n} rows of float32.",
-            do="Materialise embeddings again.",
+def _paper_pairs(
+    folder: EmbeddingsFolder, ids: list[str], titles: list[str]
+) -> list[dict[str, Any]]:
+    """Return the paper's two pairs with its figures, and ours where both papers are there."""
+    shown = []
+    for pair, (first, second) in zip(PAPER_PAIRS, find_pairs(ids, titles), strict=True):
+        rows = None if first is None or second is None else [first, second]
+        shown.append(
+            {
+                "titles": list(pair.titles),
+                "ids": [ids[row] for row in rows] if rows else None,
+                "paper": dict(pair.similarity),
+                "ours": _cosines_of(folder, rows) if rows else None,
+            }
         )
-    return vectors
+    return shown
+
+
+def _cosines_of(folder: EmbeddingsFolder, rows: list[int]) -> dict[str, float]:
+    """Return the cosine of two papers in every space; they may stand behind the figure's."""
+    found = {}
+    for space in folder.spaces:
+        vectors = folder.vectors(space, "abstracts")
+        if vectors is not None:
+            found[space] = float(cosines(unit_rows(vectors[rows]), [0], [1])[0])
+    return found
+
+
+def _titles(folder: EmbeddingsFolder, texts: pl.DataFrame) -> list[str]:
+    """Return a title per row, as the papers have it now, else as it was; bounded."""
+    now = dict(texts.select("id", "title").rows())
+    then = folder.papers.select("id", "title").rows()
+    return [(now.get(paper) or title or "")[:_TITLE_CHARACTERS] for paper, title in then]

@@ -1,48 +1,96 @@
-"""Does a space find the abstract that belongs to a title? Ranks of the right one among all."""
+"""Does a space find what belongs to a text? Ranks of the right document among all, and their sums.
+
+Ties count against a space: one that maps everything to one point finds nothing. What does not
+belong here: where the nearness comes from (cosines, bm25), and votes of neighbours (knn).
+"""
 
 from __future__ import annotations
 
+from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-_ROWS = 256
+from astro_assets.evaluation.embeddings.cosines import TIE, Blocks
+from astro_assets.evaluation.statistics import paired_ratio_difference
+
+Ranks = NDArray[np.int64]
+"""1 is the best."""
+
+_SEED = 20230912
+_N_RESAMPLES = 1_000
 
 
 @dataclass(frozen=True)
 class Retrieval:
-    """Shares and means over all titles."""
+    """Shares and means over all queries."""
 
     recall_at_1: float
+    """Share whose right document comes first, alone."""
     recall_at_10: float
+    """Share whose right document is among the first ten."""
     mrr: float
     """Mean reciprocal rank."""
+    n: int
+    """Queries."""
+    interval: tuple[float, float]
+    """Of mrr, 95 %, bootstrap over queries."""
 
 
-def rank_own(titles: NDArray[np.float32], abstracts: NDArray[np.float32]) -> NDArray[np.int64]:
-    """Return (n,) ranks, 1 the best: how many abstracts are at least as near to title i as its own.
-
-    Ties count against the space: one that maps everything to one point finds nothing.
+def own_ranks(blocks: Blocks) -> dict[str, Ranks]:
+    """Return per view (n,) ranks: how many documents are at least as near to query i as document i.
 
     Args:
-        titles: (n, d) unit vectors.
-        abstracts: (n, d) unit vectors, row i belonging to title i.
+        blocks: Of n queries and n documents, in the same order.
     """
-    ranks = np.empty(len(titles), dtype=np.int64)
-    for begin in range(0, len(titles), _ROWS):
-        nearness = titles[begin : begin + _ROWS] @ abstracts.T
-        rows = np.arange(len(nearness))
-        own = nearness[rows, begin + rows]
-        ranks[begin : begin + len(rows)] = (nearness >= own[:, None]).sum(axis=1)
-    return ranks
+    parts: dict[str, list[Ranks]] = defaultdict(list)
+    for block in blocks:
+        for view, nearness in block.views.items():
+            rows = np.arange(len(nearness))
+            own = nearness[rows, block.begin + rows]
+            parts[view].append((nearness >= own[:, None] - TIE).sum(axis=1))
+    return {view: np.concatenate(ranks) for view, ranks in parts.items()}
 
 
-def retrieval_of(titles: NDArray[np.float32], abstracts: NDArray[np.float32]) -> Retrieval:
-    """Return recall at 1 and 10 and mean reciprocal rank of titles looking for their abstracts."""
-    ranks = rank_own(titles, abstracts)
+def named_ranks(
+    blocks: Blocks, rows: Sequence[int], named: Sequence[Sequence[int]]
+) -> dict[str, Ranks]:
+    """Return per view the ranks of named documents among all but the query's own.
+
+    A query may name several: the others it names do not count against one.
+
+    Args:
+        blocks: Of the queries, against all documents.
+        rows: Per query the document it is itself.
+        named: Per query the documents it names, never itself.
+    """
+    found: dict[str, list[int]] = defaultdict(list)
+    for block in blocks:
+        for view, nearness in block.views.items():
+            for query, near in enumerate(nearness, start=block.begin):
+                others = np.delete(near, [rows[query], *named[query]])
+                found[view] += [
+                    1 + int((others >= near[document] - TIE).sum()) for document in named[query]
+                ]
+    return {view: np.array(ranks, dtype=np.int64) for view, ranks in found.items()}
+
+
+def retrieval_of(ranks: Ranks) -> Retrieval:
+    """Return what ranks, at least one, say of a space."""
+    reciprocal = 1 / ranks
+    bounds = paired_ratio_difference(
+        reciprocal,
+        np.zeros(len(ranks)),
+        np.ones(len(ranks)),
+        seed=_SEED,
+        n_resamples=_N_RESAMPLES,
+    )
     return Retrieval(
         recall_at_1=float((ranks <= 1).mean()),
         recall_at_10=float((ranks <= 10).mean()),
-        mrr=float((1 / ranks).mean()),
+        mrr=float(reciprocal.mean()),
+        n=len(ranks),
+        interval=(bounds.low, bounds.high),
     )

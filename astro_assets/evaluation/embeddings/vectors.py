@@ -1,39 +1,37 @@
-"""Vectors of texts from one causal model: what embeddings are made of.
+"""Vectors of texts from causal models: what embeddings are made of.
 
 The vector of a text is the mean of the model's last hidden states over all tokens but [BOS]
 (arXiv:2309.06126, figure 3). Arrays out, nothing written: it runs where only the model's own
-libraries are. What does not belong here: which texts (embeddings) and the baseline's own vectors
+libraries are. What does not belong here: which texts (selection) and the baseline's own vectors
 (baseline).
 """
 
 from __future__ import annotations
 
-import gc
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from astro_assets.corpus.tokenizer import Tokenizer
 from astro_assets.errors import BadModelError
-from astro_assets.evaluation.samples import Sample
+from astro_assets.evaluation.embeddings.batches import even_batches
+from astro_assets.evaluation.embeddings.folder import Kind, Vectors
 from astro_assets.models.handle import ModelHandle
-from astro_assets.models.scoring import TOKEN_BUDGET, CausalParts, token_budget_batches
+from astro_assets.models.scoring import TOKEN_BUDGET, CausalParts
+from astro_assets.models.together import each_loaded
 from astro_assets.progress import Progress
-
-Vectors = NDArray[np.float32]
-"""(n, d), one row per text."""
 
 
 @dataclass(frozen=True)
-class SampleVectors:
-    """What one model makes of a sample, one row per paper."""
+class Embedded:
+    """What one model makes of the texts, one row per text."""
 
-    abstracts: Vectors
-    titles: Vectors
+    label: str
+    vectors: dict[Kind, Vectors]
     n_cut: int
     """Abstracts that were cut to the model's context."""
 
@@ -63,16 +61,20 @@ def embed(
     """
     parts = CausalParts.of(model)
     inputs = [[bos_id, *document[: parts.max_positions - 1]] for document in documents]
-    rows: list[Vectors] = [np.zeros(0, dtype=np.float32)] * len(inputs)
+    # A document without tokens has no state to take the mean of.
+    read = [index for index, ids in enumerate(inputs) if len(ids) > 1]
     with torch.inference_mode():
-        for batch in token_budget_batches([len(ids) for ids in inputs], token_budget):
-            hidden = parts.hidden([inputs[i] for i in batch])
-            for row, index in enumerate(batch):
-                n_tokens = len(inputs[index]) - 1
-                total = hidden[row, 1 : n_tokens + 1].float().sum(dim=0)
-                rows[index] = (total / max(n_tokens, 1)).cpu().numpy()
-            advance(sum(len(inputs[i]) for i in batch))
-    vectors = np.stack(rows)
+        width = parts.hidden([[bos_id]]).shape[-1]
+        vectors = np.zeros((len(inputs), width), dtype=np.float32)
+        for batch in even_batches([len(inputs[index]) for index in read], token_budget):
+            chosen = [read[place] for place in batch]
+            hidden = parts.hidden([inputs[index] for index in chosen])
+            means = [
+                states[1 : len(inputs[index])].float().mean(dim=0)
+                for states, index in zip(hidden, chosen, strict=True)
+            ]
+            vectors[chosen] = torch.stack(means).cpu().numpy()
+            advance(sum(len(inputs[index]) for index in chosen))
     if not np.isfinite(vectors).all():
         raise BadModelError(
             "The model's hidden states are not finite.",
@@ -82,31 +84,34 @@ def embed(
     return vectors
 
 
-def embed_sample(
-    handle: ModelHandle, sample: Sample, *, label: str, progress: Progress
-) -> SampleVectors:
-    """Load one model, embed the abstracts and titles of a sample, and let it go again.
+def each_embedded(
+    models: Mapping[str, ModelHandle], texts: Mapping[Kind, Sequence[str]], *, progress: Progress
+) -> Iterator[Embedded]:
+    """Yield what each model makes of the same texts; every model is loaded once.
+
+    The order is that of ``each_loaded``. Each model reads with its own tokenizer.
 
     Args:
-        handle: The model.
-        sample: The papers.
-        label: What the progress display calls the model.
+        models: Label -> model.
+        texts: Kind -> texts; abstracts among them.
         progress: Told per token.
 
     Raises:
-        BadModelError: see ``embed``.
+        BadModelError: a model cannot be loaded, or a vector is not finite.
     """
-    tokenizer = Tokenizer.load(handle.base_folder)
-    model = handle.load()
-    room = CausalParts.of(model).max_positions - 1
-    abstracts = tokenizer.encode_batch(sample.texts)
-    titles = tokenizer.encode_batch(sample.titles)
-    made: list[Vectors] = []
-    for name, ids in ((label, abstracts), (f"{label} titles", titles)):
-        total = float(sum(min(len(document), room) + 1 for document in ids))
-        with progress.task(f"embed {name}", total=total, unit="tokens") as task:
-            made.append(embed(model, ids, bos_id=tokenizer.bos_id, advance=task.advance))
-    del model
-    gc.collect()
-    n_cut = sum(len(document) > room for document in abstracts)
-    return SampleVectors(abstracts=made[0], titles=made[1], n_cut=n_cut)
+    read: tuple[Path, Tokenizer, dict[Kind, list[list[int]]]] | None = None
+    for label, model in each_loaded(models):
+        folder = models[label].base_folder
+        if read is None or read[0] != folder:
+            tokenizer = Tokenizer.load(folder)
+            ids = {kind: tokenizer.encode_batch(given) for kind, given in texts.items()}
+            read = folder, tokenizer, ids
+        _, tokenizer, ids = read
+        room = CausalParts.of(model).max_positions - 1
+        made: dict[Kind, Vectors] = {}
+        for kind, documents in ids.items():
+            total = float(sum(min(len(one), room) + 1 for one in documents if one))
+            with progress.task(f"embed {kind}, {label}", total=total, unit="tokens") as task:
+                made[kind] = embed(model, documents, bos_id=tokenizer.bos_id, advance=task.advance)
+        n_cut = sum(len(document) > room for document in ids["abstracts"])
+        yield Embedded(label, made, n_cut)

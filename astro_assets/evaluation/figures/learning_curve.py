@@ -2,7 +2,7 @@
 
 The paper's figure 1 shows *training* perplexity (arXiv:2309.06126), Galactica's curve per epoch
 held-out loss by source (arXiv:2211.09085, section 5.1); both are drawn, each labelled. What does
-not belong here: measuring, and how figures look (``figure_style``).
+not belong here: measuring, and how figures look (``style``).
 """
 
 from __future__ import annotations
@@ -15,26 +15,26 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
+from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
 from numpy.typing import NDArray
 
 from astro_assets.evaluation.figures.style import (
-    PAGE,
-    PICTURE,
+    PRINTED,
+    Drawing,
+    Look,
     Palette,
     as_png,
-    as_svg,
     in_thousands,
     legend,
     stacked,
 )
+from astro_assets.evaluation.figures.thinning import evenly, with_spikes
 from astro_assets.evaluation.pages.text import cleaned, perplexity
 
 PAPER = (9.7, 6.55)
 """First and last training perplexity of the paper's figure 1, with Llama-2-7B."""
 
 _PAPER_BASE = re.compile(r"(.*/)?Llama-2-7b(-hf)?(@.*)?", re.IGNORECASE)
-_MAX_POINTS = 500
 _LOG_FROM = 4.0
 """From this quotient of largest and smallest perplexity on, the axis is logarithmic."""
 _MAX_EPOCH_LINES = 12
@@ -64,52 +64,63 @@ def draw_learning_curve(
         base_name: The paper's figures are drawn beside ours for the paper's base only.
     """
     figure = _drawn(
-        curve, heldout, PICTURE, n_tokens_per_epoch=n_tokens_per_epoch, base_name=base_name
+        curve, heldout, PRINTED, n_tokens_per_epoch=n_tokens_per_epoch, base_name=base_name
     )
     if title:
-        figure.suptitle(cleaned(title, 100), fontsize=10.5, color=PICTURE.ink, parse_math=False)
+        ink = PRINTED.palette.ink
+        figure.suptitle(cleaned(title, 100), fontsize=10.5, color=ink, parse_math=False)
     return as_png(figure)
 
 
-def learning_curve(curve: Sequence[Line], heldout: Sequence[Line] = (), base_name: str = "") -> str:
-    """Return the same as an SVG of the release page."""
-    figure = _drawn(curve, heldout, PAGE, n_tokens_per_epoch=None, base_name=base_name)
-    return as_svg(figure, "learning")
+def learning_curve(
+    curve: Sequence[Line], heldout: Sequence[Line] = (), base_name: str = ""
+) -> Drawing:
+    """Return the same as a figure of the release page."""
+    first, last = (
+        perplexity(_perplexities([point["smoothed_nll_nats_per_token"]])[0])
+        for point in (curve[0], curve[-1])
+    )
+    return Drawing(
+        "learning_curve",
+        f"Training perplexity over tokens trained on, from {first} to {last} (smoothed)."
+        + (" Below it the held-out perplexity." if heldout else ""),
+        lambda look: _drawn(curve, heldout, look, n_tokens_per_epoch=None, base_name=base_name),
+    )
 
 
 def _drawn(
     curve: Sequence[Line],
     heldout: Sequence[Line],
-    palette: Palette,
+    look: Look,
     *,
     n_tokens_per_epoch: float | None,
     base_name: str,
 ) -> Figure:
-    height_inches = 5.2 if heldout else 3.1
-    figure, rows = stacked(height_inches, n_rows=2 if heldout else 1, palette=palette)
-    _draw_training(rows[0], curve, palette, with_paper=_is_paper_base(base_name))
+    height_inches, palette = 5.4 if heldout else 3.1, look.palette
+    figure, rows = stacked(height_inches, n_rows=2 if heldout else 1, look=look)
+    _draw_training(rows[0], curve, look, with_paper=_is_paper_base(base_name))
     if heldout:
-        _draw_heldout(rows[1], heldout, palette)
+        _draw_heldout(rows[1], heldout, look)
     last = max(line["n_tokens"] for line in (*curve[-1:], *heldout[-1:]))
     per_epoch = n_tokens_per_epoch or _tokens_per_epoch(heldout)
     if per_epoch:
         _mark_epochs(rows, per_epoch, last, palette)
     rows[-1].set_xlabel("tokens trained on")
     rows[-1].xaxis.set_major_formatter(FuncFormatter(in_thousands))
+    rows[-1].xaxis.set_major_locator(MaxNLocator(4 if look.is_narrow else 7))
     return figure
 
 
-def _draw_training(
-    axes: Axes, curve: Sequence[Line], palette: Palette, *, with_paper: bool
-) -> None:
+def _draw_training(axes: Axes, curve: Sequence[Line], look: Look, *, with_paper: bool) -> None:
+    palette = look.palette
     tokens = np.array([point["n_tokens"] for point in curve], float)
     raw = _perplexities(point["nll_nats_per_token"] for point in curve)
     smooth = _perplexities(point["smoothed_nll_nats_per_token"] for point in curve)
-    at = _with_spikes(raw)
+    at = with_spikes(raw)
     axes.plot(
         tokens[at], raw[at], color=palette.muted, linewidth=0.8, alpha=0.55, label="each step"
     )
-    at = _evenly(len(curve))
+    at = evenly(len(curve))
     axes.plot(
         tokens[at], smooth[at], color=palette.tuned, linewidth=2.0,
         label="smoothed (what the paper’s figure 1 shows)",
@@ -120,7 +131,7 @@ def _draw_training(
         _draw_paper(axes, palette)
     _scale(axes, drawn)
     axes.set_ylabel("training perplexity")
-    legend(axes, palette=palette)
+    legend(axes, look)
 
 
 def _draw_paper(axes: Axes, palette: Palette) -> None:
@@ -133,7 +144,8 @@ def _draw_paper(axes: Axes, palette: Palette) -> None:
         )  # fmt: skip
 
 
-def _draw_heldout(axes: Axes, heldout: Sequence[Line], palette: Palette) -> None:
+def _draw_heldout(axes: Axes, heldout: Sequence[Line], look: Look) -> None:
+    palette = look.palette
     names = list(dict.fromkeys(name for line in heldout for name in line["nll_nats_per_token"]))
     values = {name: _measured(heldout, name) for name in names}
     styles = {"astro": (palette.tuned, "o", "-"), "general": (palette.champion, "s", (0, (4, 1.5)))}
@@ -151,7 +163,7 @@ def _draw_heldout(axes: Axes, heldout: Sequence[Line], palette: Palette) -> None
     _scale(axes, [found for _, found in values.values()])
     _label_ends(axes, {name: values[name][1][-1] for name in names}, palette)
     axes.set_ylabel("held-out perplexity")
-    legend(axes, palette=palette)
+    legend(axes, look)
 
 
 def _label_ends(axes: Axes, ends: Mapping[str, float], palette: Palette) -> None:
@@ -270,25 +282,3 @@ def _perplexities(nll_nats_per_token: Iterable[float]) -> NDArray[np.float64]:
     nll: NDArray[np.float64] = np.fromiter(nll_nats_per_token, float)
     found: NDArray[np.float64] = np.exp(np.minimum(nll, 50.0))
     return found
-
-
-def _evenly(n_points: int) -> NDArray[np.int64]:
-    """Return at most 500 indices, first and last among them."""
-    n_shown = min(n_points, _MAX_POINTS)
-    return np.linspace(0, n_points - 1, n_shown).round().astype(np.int64)
-
-
-def _with_spikes(values: NDArray[np.float64]) -> NDArray[np.int64]:
-    """Return at most about 500 indices: the ends, and lowest and highest of every stretch.
-
-    >>> values = np.zeros(5_000)
-    >>> values[1_234] = 9.0
-    >>> 1_234 in _with_spikes(values), len(_with_spikes(values)) <= 502
-    (True, True)
-    """
-    if len(values) <= _MAX_POINTS:
-        return np.arange(len(values))
-    found = {0, len(values) - 1}
-    for stretch in np.array_split(np.arange(len(values)), _MAX_POINTS // 2):
-        found |= {int(stretch[values[stretch].argmin()]), int(stretch[values[stretch].argmax()])}
-    return np.array(sorted(found))

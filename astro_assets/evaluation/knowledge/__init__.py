@@ -1,6 +1,10 @@
-"""What models know, by questions: the measure that perplexity hides (arXiv:2409.19750).
+"""What models know, by questions and probes: the measure that perplexity hides (arXiv:2409.19750).
 
 ::
 
-    question_files ─▶ report ─▶ report.json
+    question_files ─▶ prompts ─▶ fitting ─▶ likelihoods ─┬─▶ methods ─▶ judging ─▶ report
+                          └────▶ chat (instruct models) ─┘                          ▲
+    probe_tables ───▶ equations, constellations (ranks) ────────────────────────────┘
+
+A ``Reader`` is one model while it is loaded; every question and probe is put to it before the next.
 """

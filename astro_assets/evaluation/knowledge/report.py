@@ -1,50 +1,46 @@
-"""The knowledge report: whether training cost the model knowledge, by multiple-choice questions.
+"""The knowledge report: whether training cost the model knowledge, by questions and probes.
 
-AstroMLab 2 (arXiv:2409.19750) found that a falling perplexity can hide exactly that. Each choice is
-scored as the full answer after "Question: … Answer:", its log-likelihood divided by its UTF-8 bytes
-so that short answers have no advantage; the best one is the model's answer. What does not belong
-here: reading question files (question_files) and what promotion makes of the verdict (registry).
+AstroMLab 2 (arXiv:2409.19750) found that a falling perplexity can hide exactly that. What does not
+belong here: reading question files (question_files), asking (methods), the rules of the verdict
+(judging) and what promotion makes of it (registry).
 """
 
 from __future__ import annotations
 
-import gc
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from astro_assets.artifacts import atomic
 from astro_assets.artifacts.manifest import Built
 from astro_assets.corpus.tokenizer import Tokenizer
-from astro_assets.errors import BadSettingError
-from astro_assets.evaluation.knowledge.question_files import N_CHOICES, Question, QuestionSet
+from astro_assets.evaluation.knowledge.judging import judge_methods
+from astro_assets.evaluation.knowledge.methods import Answers, answer_questions
+from astro_assets.evaluation.knowledge.probe_tables import Figures, Probes
+from astro_assets.evaluation.knowledge.question_files import QuestionSet
+from astro_assets.evaluation.knowledge.reader import Reader
 from astro_assets.evaluation.reports import built_report, write_report
-from astro_assets.evaluation.statistics import chance_of_at_least, paired_share_difference
 from astro_assets.models.handle import ModelHandle
-from astro_assets.models.scoring import CausalParts, score_sequences
+from astro_assets.models.together import each_loaded
 from astro_assets.progress import Progress
-
-MODELS = ("base", "tuned")
-CHANCE = 1 / N_CHOICES
-SIGNIFICANCE = 0.05
-
-Scorer = Callable[[ModelHandle, Sequence[Question], Progress], NDArray[np.float64]]
-"""Model, questions, progress -> (n_questions, 4) nats per byte, higher is likelier."""
 
 
 @dataclass(frozen=True)
-class ScoredChoice:
-    """One question with one of its answers, as tokens."""
+class Measured:
+    """What one model answered while it was loaded."""
 
-    ids: list[int]
-    first_scored: int
-    """Position of the answer's first token."""
-    n_bytes: int
-    """UTF-8 bytes of the answer."""
+    questions: Mapping[str, Answers]
+    """Method -> answers to the questions."""
+    others: Mapping[str, Answers] | None
+    """The same of the questions outside astronomy."""
+    probes: Mapping[str, Figures]
+    """Probe -> its figures."""
+    notes: tuple[str, ...]
+    """What was cut or left out."""
 
 
 def build_knowledge_report(
@@ -52,151 +48,114 @@ def build_knowledge_report(
     questions: QuestionSet,
     *,
     margin: float,
+    n_examples: int,
     out: Path,
     progress: Progress,
-    scorer: Scorer | None = None,
+    other_questions: QuestionSet | None = None,
+    probes: Probes | None = None,
 ) -> Built:
-    """Ask base and tuned the same questions and write the report.
+    """Ask every model the same questions and probes, and write the report.
 
     Args:
-        models: ``base`` and ``tuned``.
-        questions: From ``load_questions``.
+        models: Any labels; ``base`` and ``tuned`` are compared where both are there.
+        questions: What is asked, from ``load_questions``.
         margin: Loss of accuracy, as a share, that is called worse if it is shown.
+        n_examples: Answered questions before each one that is asked for a letter.
         out: Folder to make: report.json.
         progress: Told per token.
-        scorer: How choices are scored; default ``score_choices``.
+        other_questions: Questions outside astronomy; judged alike.
+        probes: Tables of facts; default: those the project carries.
 
     Raises:
-        BadSettingError: an answer is longer than a model's context.
-        BadModelError: a model gives no finite likelihood.
+        BadSettingError, BadModelError: see ``answer_questions``; or too few for the examples.
     """
-    score = scorer or score_choices
-    answers = np.asarray([question.answer for question in questions.items])
-    right = {
-        label: score(models[label], questions.items, progress).argmax(axis=1) == answers
-        for label in MODELS
+    sets = [one for one in (questions, other_questions) if one is not None]
+    tables = probes or Probes.bundled()
+    measured = _ask_all(models, sets, tables, n_examples=n_examples, progress=progress)
+    judge = partial(judged_questions, margin=margin, n_examples=n_examples)
+    others = {label: one.others for label, one in measured.items() if one.others is not None}
+    report = {
+        **judge(questions, {label: one.questions for label, one in measured.items()}),
+        "other_questions": judge(other_questions, others) if other_questions else None,
+        **tables.reported({label: one.probes for label, one in measured.items()}),
+        "notes": _notes(measured),
     }
-    report = {**judge(right["base"], right["tuned"], margin=margin), "source": questions.source}
     with atomic.new_folder(out) as folder:
-        report = write_report(folder, report)
-    return built_report(out, report, {"n_questions": len(questions.items)})
+        written = write_report(folder, report)
+    return built_report(out, written, {"n_questions": written["n_questions"]})
 
 
-def judge(
-    base_right: NDArray[np.bool_], tuned_right: NDArray[np.bool_], *, margin: float
+def judged_questions(
+    questions: QuestionSet,
+    answered: Mapping[str, Mapping[str, Answers]],
+    *,
+    margin: float,
+    n_examples: int,
 ) -> dict[str, Any]:
-    """Return accuracies, their paired difference with its 95 % interval, and the verdict.
+    """Return what a report says of one file of questions.
 
-    - ``not measurable``: the base itself is not better than guessing (one-sided, 5 %): there is no
-      knowledge here that could be lost.
-    - ``worse``: the whole interval lies below -margin.
-    - ``not worse``: the whole interval lies above -margin.
-    - ``undecided``: neither; too few questions.
+    Args:
+        questions: The file.
+        answered: Label -> method -> answers to those that are asked.
+        margin: Loss of accuracy that is called worse if it is shown.
+        n_examples: How many examples stood before each.
     """
-    n_questions, n_base = len(base_right), int(base_right.sum())
-    difference = paired_share_difference(tuned_right, base_right)
-    p_guessing = chance_of_at_least(n_base, n_questions, CHANCE)
-    if p_guessing >= SIGNIFICANCE:
-        verdict = "not measurable"
-    elif difference.high < -margin:
-        verdict = "worse"
-    elif difference.low > -margin:
-        verdict = "not worse"
-    else:
-        verdict = "undecided"
+    _, asked = questions.parted(n_examples)
+    chances = np.asarray([1 / len(question.choices) for question in asked])
     return {
-        "n_questions": n_questions,
-        "chance": CHANCE,
-        "models": {
-            "base": {"accuracy": n_base / n_questions, "n_right": n_base},
-            "tuned": {"accuracy": float(tuned_right.mean()), "n_right": int(tuned_right.sum())},
-        },
-        "n_only_base_right": int((base_right & ~tuned_right).sum()),
-        "n_only_tuned_right": int((tuned_right & ~base_right).sum()),
-        "p_base_guessing": p_guessing,
-        "difference": {
-            "accuracy": difference.estimate,
-            "low": difference.low,
-            "high": difference.high,
-        },
+        "n_questions": len(asked),
+        "chance": float(chances.mean()),
+        "n_examples": n_examples,
+        "source": questions.source,
         "margin": margin,
-        "verdict": verdict,
+        **judge_methods(answered, chances, margin=margin),
     }
 
 
-def score_choices(
-    handle: ModelHandle, questions: Sequence[Question], progress: Progress
-) -> NDArray[np.float64]:
-    """Return (n_questions, 4) log-likelihoods of the answers in nats per UTF-8 byte.
-
-    Raises:
-        BadSettingError: an answer is longer than the model's context.
-        BadModelError: see ``score_sequences``.
-    """
-    tokenizer = Tokenizer.load(handle.base_folder)
-    model = handle.load()
-    max_positions = CausalParts.of(model).max_positions
-    choices = tokenize_choices(questions, tokenizer, max_positions=max_positions)
-    total = float(sum(len(choice.ids) for choice in choices))
-    name = f"questions to {handle.label}"
-    with progress.task(name, total=total, unit="tokens") as task:
-        nll_nats = score_sequences(
-            model,
-            [choice.ids for choice in choices],
-            [choice.first_scored for choice in choices],
-            advance=task.advance,
-        )
-    del model
-    gc.collect()
-    n_bytes = np.asarray([choice.n_bytes for choice in choices])
-    per_byte: NDArray[np.float64] = -nll_nats / n_bytes
-    return per_byte.reshape(len(questions), N_CHOICES)
+def _ask_all(
+    models: Mapping[str, ModelHandle],
+    sets: Sequence[QuestionSet],
+    tables: Probes,
+    *,
+    n_examples: int,
+    progress: Progress,
+) -> dict[str, Measured]:
+    """Ask every model everything, each while it is loaded; in the order of ``models``."""
+    for one in sets:
+        one.parted(n_examples)  # refuses too few questions before a model is loaded
+    found: dict[str, Measured] = {}
+    for label, model in each_loaded(models):
+        folder = models[label].base_folder
+        reader = Reader(label, folder, model, Tokenizer.load(folder), progress)
+        found[label] = _measured(reader, sets, tables, n_examples=n_examples)
+        # It must be gone before the next one is loaded.
+        del reader, model
+    return {label: found[label] for label in models}
 
 
-def tokenize_choices(
-    questions: Sequence[Question], tokenizer: Tokenizer, *, max_positions: int
-) -> list[ScoredChoice]:
-    """Return every question with every choice as [BOS] + ids, four in a row per question.
+def _measured(
+    reader: Reader, sets: Sequence[QuestionSet], probes: Probes, *, n_examples: int
+) -> Measured:
+    """Ask a model everything while it is loaded."""
+    answered = []
+    for one in sets:
+        examples, asked = one.parted(n_examples)
+        n_before = len(reader.notes)
+        answered.append(answer_questions(reader, asked, examples))
+        reader.notes[n_before:] = [f"{one.source}: {note}" for note in reader.notes[n_before:]]
+    return Measured(
+        answered[0],
+        answered[1] if len(answered) > 1 else None,
+        probes.measured(reader),
+        tuple(reader.notes),
+    )
 
-    The answer begins where question and question-with-answer stop having the same tokens. A
-    question too long for the context loses its beginning, never its answer.
 
-    Raises:
-        BadSettingError: an answer alone is longer than the context.
-    """
-    prompts = [f"Question: {question.text}\nAnswer:" for question in questions]
-    wholes = [
-        f"{prompt} {choice}"
-        for prompt, question in zip(prompts, questions, strict=True)
-        for choice in question.choices
+def _notes(measured: Mapping[str, Measured]) -> list[str]:
+    """Return what was not asked, or not in full."""
+    notes = [
+        f"Nothing was generated by {label}: its tokenizer has no chat template."
+        for label, one in measured.items()
+        if "generated" not in one.questions
     ]
-    prompt_ids, whole_ids = tokenizer.encode_batch(prompts), tokenizer.encode_batch(wholes)
-    choices = []
-    for index, ids in enumerate(whole_ids):
-        question = questions[index // N_CHOICES]
-        n_shared = _n_shared(prompt_ids[index // N_CHOICES], ids)
-        n_lost = max(0, len(ids) + 1 - max_positions)
-        if n_lost > n_shared:
-            raise BadSettingError(
-                f"An answer has {len(ids) - n_shared} tokens: {question.text[:60]!r}.",
-                expected=f"fewer than the model's context of {max_positions}.",
-                do="Shorten or remove that question.",
-            )
-        choices.append(
-            ScoredChoice(
-                ids=[tokenizer.bos_id, *ids[n_lost:]],
-                first_scored=1 + n_shared - n_lost,
-                n_bytes=len(question.choices[index % N_CHOICES].encode()),
-            )
-        )
-    return choices
-
-
-def _n_shared(prompt: Sequence[int], whole: Sequence[int]) -> int:
-    """Return how many leading tokens are the same, at most all but one of ``whole``."""
-    n_shared = 0
-    for ours, theirs in zip(prompt, whole[:-1], strict=False):
-        if ours != theirs:
-            break
-        n_shared += 1
-    return n_shared
+    return [*notes, *(note for one in measured.values() for note in one.notes)]

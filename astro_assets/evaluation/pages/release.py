@@ -1,4 +1,4 @@
-"""The page people read, one per release, and the index over releases: self-contained HTML.
+"""The page people read, one per release: self-contained HTML, and its numbers as JSON beside it.
 
 No script, nothing loaded from anywhere, all text escaped; figures are inline. A part that a run did
 not make says so instead of being silently absent. What does not belong here: computing numbers.
@@ -6,174 +6,95 @@ not make says so instead of being silently absent. What does not belong here: co
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from functools import lru_cache
+import json
+from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
-from markupsafe import Markup
-
 from astro_assets.artifacts import atomic
-from astro_assets.corpus.published import Published
-from astro_assets.evaluation.figures import release as figures
-from astro_assets.evaluation.figures.learning_curve import learning_curve
-from astro_assets.evaluation.pages import rows as page_rows
-from astro_assets.evaluation.pages.text import cleaned, number, percent, perplexity
+from astro_assets.evaluation.pages.blocks import Block, Section, Words
+from astro_assets.evaluation.pages.content import ReleasePage
+from astro_assets.evaluation.pages.html import rendered
+from astro_assets.evaluation.pages.sections.completions import completion_blocks
+from astro_assets.evaluation.pages.sections.corpus import corpus_blocks
+from astro_assets.evaluation.pages.sections.forgetting import forgetting_blocks
+from astro_assets.evaluation.pages.sections.forward import forward_blocks
+from astro_assets.evaluation.pages.sections.key_figures import key_figures
+from astro_assets.evaluation.pages.sections.knowledge import knowledge_blocks
+from astro_assets.evaluation.pages.sections.lineage import lineage_blocks
+from astro_assets.evaluation.pages.sections.perplexity import perplexity_blocks
+from astro_assets.evaluation.pages.sections.retrieval import retrieval_blocks
+from astro_assets.evaluation.pages.sections.similarity import similarity_blocks
+from astro_assets.evaluation.pages.sections.training import training_blocks
 
-_FILE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}\.html")
-
-
-@dataclass(frozen=True)
-class PageModel:
-    """Which model the page is about."""
-
-    name: str
-    version: int | None
-    """None: not registered."""
-    aliases: tuple[str, ...]
-    base: str
-    """The base's name and, from a hub, its revision."""
-    recipe: str
-
-
-@dataclass(frozen=True)
-class PageVerdict:
-    """The promotion decision."""
-
-    promoted: bool
-    reasons: tuple[str, ...]
-    """One sentence per rule, "passed: …" or "failed: …"."""
-
-
-@dataclass(frozen=True)
-class PageCorpus:
-    """What the release consists of; papers are those that became tokens."""
-
-    papers: int
-    papers_any: int
-    papers_primary: int
-    excluded: Mapping[str, int]
-    """Reason -> papers."""
-    train_tokens: int | None = None
-    test_tokens: int | None = None
-    median_tokens: float | None = None
-    """Per abstract."""
-    papers_by_year: Mapping[int, int] = field(default_factory=dict)
-    statistics: Mapping[str, Any] | None = None
-    """As ``corpus.statistics`` makes them; None: no tokens, or made before there were any."""
-    published: Published = field(default_factory=Published)
-    """The paper's figures beside ours, or why not."""
-
-
-@dataclass(frozen=True)
-class PageLineage:
-    """One thing the release is made of."""
-
-    asset: str
-    fingerprint: str
-    code_version: str
-
-
-@dataclass(frozen=True)
-class ReleasePage:
-    """Everything a release's page shows; None says that this run did not make that part."""
-
-    release: str
-    """``YYYY-MM``."""
-    model: PageModel | None = None
-    verdict: PageVerdict | None = None
-    corpus: PageCorpus | None = None
-    learning_curve: Sequence[Mapping[str, Any]] | None = None
-    """Points of training, as training writes them."""
-    heldout_curve: Sequence[Mapping[str, Any]] = ()
-    """Held-out measurements during training; none in trainings from before they were taken."""
-    perplexity: Mapping[str, Any] | None = None
-    embeddings: Mapping[str, Any] | None = None
-    completions: Mapping[str, Any] | None = None
-    knowledge: Mapping[str, Any] | None = None
-    lineage: Sequence[PageLineage] = ()
-    run_ids: Mapping[str, str] = field(default_factory=dict)
-    """Where the runs are to be found: {"Dagster": …, "MLflow": …}."""
-    allowed_rise: float = 0.05
-    """Share by which promotion lets general perplexity rise above the base's."""
-    warnings: Sequence[str] = ()
-    """What a reader must know before the numbers, as that texts may be newer than the release."""
-
-
-@dataclass(frozen=True)
-class IndexEntry:
-    """One release in the index."""
-
-    release: str
-    page: str
-    """File name of its page, beside the index."""
-    model: str | None = None
-    """Name and version, as "astrollama 4"."""
-    is_champion: bool = False
-    promoted: bool | None = None
-    papers: int | None = None
-    base_astro: float | None = None
-    """Held-out perplexity."""
-    tuned_astro: float | None = None
-    rise_general: float | None = None
-    """Share by which general perplexity rose above the base's."""
+REPORT_NAMES = {
+    "perplexity": "perplexity_report",
+    "embeddings": "embedding_report",
+    "completions": "completion_report",
+    "knowledge": "knowledge_report",
+}
+"""Part of a page -> the report it is, and its name in the JSON."""
 
 
 def render_release_page(content: ReleasePage, path: Path) -> Path:
-    """Write a release's page atomically and return its path."""
-    text = _environment().get_template("release.html").render(page=content, rows=page_rows)
-    atomic.write_text(path, _tidy(text))
+    """Write a release's page and, beside it, its numbers; atomically, the page last.
+
+    Returns:
+        The page's path.
+    """
+    numbers = path.with_suffix(".json")
+    atomic.write_text(numbers, as_json(page_numbers(content)))
+    text = rendered(
+        "release.html",
+        page=content,
+        figures=key_figures(content),
+        sections=sections_of(content),
+        numbers=numbers.name,
+    )
+    atomic.write_text(path, text)
     return path
 
 
-def render_index(entries: Sequence[IndexEntry], path: Path) -> Path:
-    """Write the index over releases, newest first, atomically and return its path.
+def page_numbers(content: ReleasePage) -> dict[str, Any]:
+    """Return everything a page shows as plain values, the reports under their own names."""
+    plain = asdict(content)
+    return {REPORT_NAMES.get(name, name): value for name, value in plain.items()}
+
+
+def as_json(numbers: Mapping[str, Any]) -> str:
+    """Return plain values as JSON that any reader takes.
 
     Raises:
-        ValueError: a page is not a plain HTML file name beside the index.
+        ValueError: a number is not finite; reports hold none.
     """
-    for entry in entries:
-        if not _FILE_NAME.fullmatch(entry.page):
-            raise ValueError(f"{entry.page[:80]!r} is no file name of a page")
-    newest_first = sorted(entries, key=lambda entry: entry.release, reverse=True)
-    text = _environment().get_template("index.html").render(entries=newest_first)
-    atomic.write_text(path, _tidy(text))
-    return path
+    return json.dumps(numbers, indent=1, ensure_ascii=True, allow_nan=False) + "\n"
 
 
-@lru_cache(maxsize=1)
-def _environment() -> Environment:
-    environment = Environment(
-        loader=PackageLoader("astro_assets.evaluation.pages", "templates"),
-        autoescape=select_autoescape(["html"], default=True),
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters.update(text=cleaned, number=number, percent=percent, perplexity=perplexity)
-    environment.globals["learning_curve"] = _figure(learning_curve)
-    environment.globals.update(
-        {
-            name: _figure(getattr(figures, name))
-            for name in (
-                "perplexity_bars",
-                "similarity_bins",
-                "similarity_histogram",
-                "papers_per_year",
-            )
-        }
-    )
-    return environment
+def sections_of(page: ReleasePage) -> list[Section]:
+    """Return the sections in the order of the page; a part not made says so."""
+    reads, vectors = page.perplexity, page.embeddings
+    texts, asked = page.completions, page.knowledge
+    corpus = corpus_blocks(page.corpus) if page.corpus else []
+    bounds = {"allowed_rise": page.allowed_rise, "allowed_drift": page.allowed_drift}
+    return [
+        _section("Corpus", corpus, "The corpus"),
+        _section("Training", training_blocks(page), "The learning curve"),
+        _section("Perplexity", perplexity_blocks(reads) if reads else [], "The perplexity report"),
+        _section("Forward in time", forward_blocks(reads) if reads else [], "This measurement"),
+        _section(
+            "Forgetting", forgetting_blocks(reads, **bounds) if reads else [], "This measurement"
+        ),
+        _section(
+            "Similarity", similarity_blocks(vectors) if vectors else [], "The embedding report"
+        ),
+        _section("Retrieval", retrieval_blocks(vectors) if vectors else [], "This measurement"),
+        _section("Completions", completion_blocks(texts) if texts else [], "The completion report"),
+        _section("Knowledge", knowledge_blocks(asked) if asked else [], "The knowledge report"),
+        _section("Lineage", lineage_blocks(page), "The lineage"),
+    ]
 
 
-def _figure(draw: Any) -> Any:
-    """Return a figure drawn as markup that is not escaped again: matplotlib escapes its text."""
-    return lambda *given: Markup(draw(*given))
-
-
-def _tidy(text: str) -> str:
-    """Return the page without the blank lines that template tags leave."""
-    return "\n".join(line.rstrip() for line in text.splitlines() if line.strip()) + "\n"
+def _section(title: str, blocks: list[Block], what: str) -> Section:
+    shown = tuple(blocks) or (Words(f"{what} was not made in this run.", "absent"),)
+    return Section(title.lower().replace(" ", "-"), title, shown)

@@ -7,11 +7,14 @@ does not belong here: markup.
 from __future__ import annotations
 
 import math
+import re
 import unicodedata
 
 NOTHING = "–"
 """What stands where there is no number."""
 
+_BLANKS = re.compile(r"[^\S\u00a0\u202f]+")
+"""All but those that must not be broken at."""
 _MINUS = "\N{MINUS SIGN}"
 
 
@@ -25,7 +28,7 @@ def cleaned(text: object, n_characters: int) -> str:
     """
     whole = str(text)
     # Cut first: the rest of a very long text must not be walked through.
-    line = " ".join(whole[: 4 * n_characters].split())
+    line = _BLANKS.sub(" ", whole[: 4 * n_characters]).strip()
     line = "".join(_shown(character) for character in line)
     if len(line) <= n_characters and len(whole) <= 4 * n_characters:
         return line

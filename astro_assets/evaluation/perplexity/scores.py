@@ -2,22 +2,23 @@
 
 Two measures, because they answer two questions. Per document: a fresh [BOS], then the text's own
 tokens, each scored, nothing else; comparable across tokenizers by its UTF-8 bytes. Over packed
-blocks: what training minimises (arXiv:2309.06126), [BOS] and [EOS] scored like any
-token. What does not belong here: which texts are measured and how models are compared
-(perplexity_report).
+blocks: what training minimises (arXiv:2309.06126), [BOS] and [EOS] scored like any token.
+
+What does not belong here: which texts are measured (``sets``) and how models are compared
+(``report``).
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from astro_assets.models.scoring import TOKEN_BUDGET, score_sequences, sum_by_owner
+from astro_assets.models.scoring import score_sequences, sum_by_owner
 from astro_assets.progress import Progress
 
 
@@ -51,13 +52,28 @@ class DocumentScores:
     n_windows: NDArray[np.int64]
     """1, or more where a text is longer than the model's context; 0 for an empty text."""
 
+    @classmethod
+    def joined(cls, parts: Sequence[DocumentScores]) -> DocumentScores:
+        """Return the scores of several sets of documents, one after the other."""
+        return cls(
+            *(
+                np.concatenate([getattr(part, field.name) for part in parts])
+                for field in fields(cls)
+            )
+        )
+
+    def take(self, rows: Sequence[int] | NDArray[np.bool_]) -> DocumentScores:
+        """Return the scores of these documents, by number or by mask."""
+        chosen = np.asarray(rows, dtype=None if len(rows) else np.int64)
+        return DocumentScores(*(getattr(self, field.name)[chosen] for field in fields(self)))
+
     def summary(self) -> dict[str, float | int]:
         """Return the figures of a report: every mean is token- or byte-weighted."""
         nll, n_tokens = float(self.nll_nats.sum()), int(self.n_tokens.sum())
         n_bytes = int(self.n_bytes.sum())
         return {
             "nll_nats_per_token": nll / n_tokens,
-            "perplexity": math.exp(nll / n_tokens),
+            "perplexity": perplexity_of(nll / n_tokens),
             "nats_per_byte": nll / n_bytes,
             "bits_per_byte": nll / n_bytes / math.log(2),
             "n_tokens": n_tokens,
@@ -81,10 +97,19 @@ class BlockScores:
         nll = float(self.nll_nats.sum()) / n_tokens
         return {
             "nll_nats_per_token": nll,
-            "perplexity": math.exp(nll),
+            "perplexity": perplexity_of(nll),
             "n_tokens": n_tokens,
             "n_blocks": len(self.nll_nats),
         }
+
+
+def perplexity_of(nll_nats_per_token: float) -> float:
+    """Return exp of a mean nll; beyond 700 nats a model is as bad as a number can say.
+
+    >>> perplexity_of(0.0), perplexity_of(1e6) == perplexity_of(700.0)
+    (1.0, True)
+    """
+    return math.exp(min(nll_nats_per_token, 700.0))
 
 
 def windows_of(document: Sequence[int], *, bos_id: int, max_positions: int) -> list[list[int]]:
@@ -105,7 +130,7 @@ def score_documents(
     bos_id: int,
     max_positions: int,
     progress: Progress,
-    token_budget: int = TOKEN_BUDGET,
+    token_budget: int | None = None,
     name: str = "perplexity",
 ) -> DocumentScores:
     """Score every text token of every document after a fresh [BOS].
@@ -117,7 +142,7 @@ def score_documents(
         bos_id: The tokenizer's [BOS].
         max_positions: The model's context; longer documents are read in consecutive windows.
         progress: Told per token.
-        token_budget: Tokens per batch.
+        token_budget: Tokens per batch; default: what suits the device.
         name: What the progress display calls this.
 
     Raises:
@@ -149,7 +174,7 @@ def score_blocks(
     *,
     max_tokens: int,
     progress: Progress,
-    token_budget: int = TOKEN_BUDGET,
+    token_budget: int | None = None,
     name: str = "perplexity, packed",
 ) -> BlockScores | None:
     """Score packed blocks as they were cut, from position 1 on; None where there is no whole block.

@@ -3,26 +3,33 @@ import json
 import numpy as np
 import polars as pl
 import pytest
-import torch
-from tokenizers import Tokenizer as FastTokenizer
-from tokenizers.models import WordLevel
-from tokenizers.pre_tokenizers import Whitespace
-from transformers import BertConfig, BertModel, PreTrainedTokenizerFast
 
 from astro_assets.corpus.tokenizer import Tokenizer
 from astro_assets.errors import BadModelError, EmptyCorpusError
+from astro_assets.evaluation.embeddings.baseline import choose_baseline
+from astro_assets.evaluation.embeddings.folder import EmbeddingsFolder
+from astro_assets.evaluation.embeddings.masking import mask_shared
+from astro_assets.evaluation.embeddings.selection import select_embedded, select_train
 from astro_assets.evaluation.embeddings.spaces import build_embeddings
 from astro_assets.evaluation.embeddings.vectors import embed
-from astro_assets.evaluation.selection import take_papers
 from astro_assets.progress import NO_PROGRESS
-from tests.evaluation.planted import handles, ignorant_model, load, papers
+from tests.evaluation.embeddings.encoders import save_encoder
+from tests.evaluation.planted import handles, load, papers
 
-BOS = 1
+
+def texts(n, *, word="galaxies", **columns):
+    """Papers with all columns of ``read_texts``; the third names the fifth."""
+    ids = [f"{20 + i // 12:02d}{1 + i % 12:02d}.{i + len(word):05d}" for i in range(n)]
+    comments = [f"Companion to arXiv:{ids[4]}" if i == 2 and n > 4 else None for i in range(n)]
+    return papers(n, word=word, categories="astro-ph.GA gr-qc").with_columns(
+        pl.Series("id", ids, dtype=pl.String),
+        pl.Series("submission_month", [f"20{one[:2]}-{one[2:4]}" for one in ids], dtype=pl.String),
+        pl.Series("comments", comments, dtype=pl.String),
+        *(pl.Series(name, values) for name, values in columns.items()),
+    )
 
 
-@pytest.fixture(scope="module")
-def model(tiny_base):
-    return load(tiny_base)
+TRAIN = texts(20, word="quasars")
 
 
 @pytest.fixture(scope="module")
@@ -30,71 +37,58 @@ def models(tiny_base, tmp_path_factory):
     return handles(tiny_base, tmp_path_factory.mktemp("adapter"))
 
 
-def plain_mean(model, document):
-    """What transformers itself says: the last of all hidden states, without the first position."""
-    with torch.no_grad():
-        output = model(torch.tensor([[BOS, *document]]), output_hidden_states=True)
-    return output.hidden_states[-1][0, 1:].mean(dim=0).numpy()
-
-
-def build(models, out, *, texts=None, baseline=None, n_abstracts=100, near_copies=None):
+def build(models, out, *, given=None, baseline="tf-idf", **changed):
+    options = {"n_abstracts": 100, "share": 1.0, "train": TRAIN} | changed
     return build_embeddings(
         models,
-        papers(12) if texts is None else texts,
-        baseline=baseline,
-        n_abstracts=n_abstracts,
+        texts(12) if given is None else given,
+        baseline=choose_baseline(str(baseline)),
         out=out,
         progress=NO_PROGRESS,
-        near_copies=near_copies,
+        **options,
     )
 
 
-def test_the_vector_is_the_mean_over_all_tokens_but_bos(model):
-    documents = [[30, 40, 50], list(range(10, 90)), [7]]
-    expected = [plain_mean(model, document) for document in documents]
-    vectors = embed(model, documents, bos_id=BOS)
-    assert vectors.dtype == np.float32
-    np.testing.assert_allclose(vectors, expected, atol=1e-5)
-
-
-def test_batching_does_not_change_vectors(model):
-    documents = [list(range(10, 12 + 7 * i)) for i in range(9)]
-    alone = embed(model, documents, bos_id=BOS, token_budget=1)
-    np.testing.assert_allclose(embed(model, documents, bos_id=BOS), alone, atol=1e-5)
-
-
-def test_a_long_document_is_cut_to_the_context():
-    model = ignorant_model(50)
-    long = [3 + i % 40 for i in range(40)]
-    vectors = embed(model, [long, long[:15]], bos_id=BOS)
-    np.testing.assert_allclose(vectors[0], vectors[1], atol=1e-6)
-
-
-def test_a_document_without_tokens_is_the_zero_vector(model):
-    vectors = embed(model, [[], [5]], bos_id=BOS)
-    assert not vectors[0].any()
-    assert vectors[1].any()
-
-
-def test_a_model_that_gives_nan_is_refused():
-    model = ignorant_model()
-    model.model.norm.weight.data[:] = torch.nan
-    with pytest.raises(BadModelError, match="not finite"):
-        embed(model, [[3]], bos_id=BOS)
-
-
-def test_the_folder_holds_every_space_in_the_order_of_its_ids(models, tmp_path, tiny_base, model):
+def test_the_folder_holds_every_space_in_the_order_of_its_papers(models, tmp_path, tiny_base):
     built = build(models, tmp_path / "out")
-    sample = take_papers(papers(12), what="x")
-    about = json.loads((built.path / "ids.json").read_text())
-    assert about["ids"] == list(sample.ids)
-    assert built.counts == {"n_abstracts": 12, "n_cut_base": 0, "n_cut_tuned": 0}
-    tokenizer = Tokenizer.load(tiny_base)
-    for name, texts in (("base", sample.texts), ("base_titles", sample.titles)):
-        expected = embed(model, tokenizer.encode_batch(texts), bos_id=tokenizer.bos_id)
-        np.testing.assert_allclose(np.load(built.path / f"{name}.npy"), expected, atol=1e-5)
-    base, tuned = (np.load(built.path / f"{name}.npy") for name in ("base", "tuned"))
-    assert np.abs(base - tuned).max() > 1e-3, "the adapter of this test does nothing"
+    folder = EmbeddingsFolder.open(built.path)
+    chosen = select_embedded(texts(12), share=1, n=100)
+    assert folder.papers["id"].to_list() == chosen["id"].to_list() == folder.about["ids"]
+    assert folder.labels == ("base", "tuned")
+    assert (folder.n_figure, folder.n_extra, folder.n_train) == (12, 0, 20)
+    assert built.counts == {"n_abstracts": 12, "n_extra": 0, "n_cut_base": 0, "n_cut_tuned": 0}
+    masked = [mask_shared(*row) for row in chosen.select("title", "text").rows()]
+    assert masked != chosen["text"].to_list()
+    assert folder.papers["masked"].to_list() == masked
+    given = {
+        "abstracts": chosen["text"], "titles": chosen["title"], "masked": masked,
+        "train": select_train(TRAIN, n_compared=12)["text"],
+    }  # fmt: skip
+    model, tokenizer = load(tiny_base), Tokenizer.load(tiny_base)
+    for kind, of in given.items():
+        ids = tokenizer.encode_batch(list(of))
+        expected = embed(model, ids, bos_id=tokenizer.bos_id, token_budget=1)
+        np.testing.assert_allclose(folder.vectors("base", kind), expected, atol=1e-5)
+        assert len(folder.vectors("baseline", kind)) == len(expected)
+        assert np.abs(folder.vectors("tuned", kind) - expected).max() > 1e-3
+
+
+def test_a_single_model_needs_no_other(models, tmp_path):
+    built = build({"model": models["base"]}, tmp_path / "out")
+    assert EmbeddingsFolder.open(built.path).spaces == ("model", "baseline")
+    assert built.counts["n_cut_model"] == 0
+
+
+def test_papers_that_comments_name_stand_behind_the_figure(models, tmp_path):
+    whole = texts(12)
+    built = build({"model": models["base"]}, tmp_path / "out", n_abstracts=2)
+    folder = EmbeddingsFolder.open(built.path)
+    assert (folder.n_figure, folder.n_extra) == (2, 2)
+    assert folder.papers["id"].to_list()[2:] == [whole["id"][2], whole["id"][4]]
+    assert folder.papers["comments"].to_list()[2] == f"Companion to arXiv:{whole['id'][4]}"
+    assert folder.papers["masked"].is_null().to_list() == [False, False, True, True]
+    assert len(folder.vectors("model", "abstracts")) == 4
+    assert len(folder.vectors("model", "titles")) == 2
 
 
 def test_the_same_models_give_the_same_bytes(models, tmp_path):
@@ -102,89 +96,81 @@ def test_the_same_models_give_the_same_bytes(models, tmp_path):
     assert (first.fingerprint, first.files) == (again.fingerprint, again.files)
 
 
+def test_later_papers_leave_earlier_vectors_as_they_were(models, tmp_path):
+    one = {"model": models["base"]}
+    before = EmbeddingsFolder.open(build(one, tmp_path / "a", given=texts(12)).path)
+    after = EmbeddingsFolder.open(build(one, tmp_path / "b", given=texts(30)).path)
+    assert after.n_figure == 30
+    np.testing.assert_allclose(
+        after.figure("model")[:12], before.figure("model"), atol=1e-5, rtol=1e-5
+    )
+
+
 def test_cut_abstracts_are_counted(models, tmp_path):
-    long = papers(3).with_columns(pl.lit("0123456789 " * 100).alias("text"))
-    assert build(models, tmp_path / "out", texts=long).counts["n_cut_base"] == 3
+    long = texts(3, text=["0123456789 " * 100] * 3)
+    assert build(models, tmp_path / "out", given=long).counts["n_cut_base"] == 3
 
 
 def test_near_copies_are_left_out_and_counted(models, tmp_path):
-    copies = papers(12)["id"].to_list()[:5]
-    built = build(models, tmp_path / "out", near_copies=copies)
-    about = json.loads((built.path / "ids.json").read_text())
-    assert about["near_copies_left_out"] == 5 and built.counts["n_abstracts"] == 7
-    assert not set(about["ids"]) & set(copies)
+    copies = texts(12)["id"].to_list()[:5]
+    built = build({"model": models["base"]}, tmp_path / "out", near_copies=copies)
+    folder = EmbeddingsFolder.open(built.path)
+    assert folder.about["near_copies_left_out"] == 5 and folder.n_figure == 7
+    assert not set(folder.about["ids"]) & set(copies)
 
 
-def test_without_an_encoder_the_baseline_is_tf_idf_and_says_so(models, tmp_path):
-    texts = pl.DataFrame(
-        {
-            "id": ["a", "b", "c"],
-            "title": ["dust", "quasar", "7"],
-            "text": ["dust dust dust", "quasar quasar", "dust quasar"],
-        }
-    )
-    built = build(models, tmp_path / "out", texts=texts)
-    vectors = np.load(built.path / "baseline.npy")
-    titles = np.load(built.path / "baseline_titles.npy")
-    rows = dict(zip(json.loads((built.path / "ids.json").read_text())["ids"], vectors, strict=True))
-    assert built.facts["baseline"] == "TF-IDF of 2 words"
-    assert rows["a"] @ rows["b"] == 0
-    assert rows["a"] @ rows["c"] == pytest.approx(2**-0.5)
-    assert sorted(titles.sum(axis=1).tolist()) == [0.0, 1.0, 1.0]
+def test_empty_texts_and_titles_that_are_null_have_zero_vectors(models, tmp_path):
+    given = texts(3, title=[None, "", "On dust"], text=["", "dust", "dust"])
+    folder = EmbeddingsFolder.open(build(models, tmp_path / "out", given=given).path)
+    abstracts, titles = (folder.vectors("base", kind) for kind in ("abstracts", "titles"))
+    rows = {one: row for row, one in enumerate(folder.papers["id"])}
+    first, second, third = (rows[one] for one in given["id"])
+    assert not abstracts[first].any() and abstracts[second].any()
+    assert not titles[[first, second]].any() and titles[third].any()
 
 
-def test_papers_without_a_word_have_no_baseline_but_no_error_either(models, tmp_path):
-    texts = papers(3).with_columns(pl.lit("1 2 3").alias("text"))
-    built = build(models, tmp_path / "out", texts=texts)
-    assert built.facts["baseline"] == "TF-IDF of 0 words"
-    assert not np.load(built.path / "baseline.npy").any()
+def test_an_encoder_gives_all_kinds(models, tmp_path):
+    encoder = save_encoder(tmp_path / "tiny-encoder")
+    built = build({"model": models["base"]}, tmp_path / "out", baseline=encoder)
+    folder = EmbeddingsFolder.open(built.path)
+    assert built.facts["baseline"] == folder.baseline == "tiny-encoder"
+    assert folder.vectors("baseline", "train").shape == (20, 16)
 
 
-@pytest.fixture
-def encoder(tmp_path):
-    """A tiny BERT in Hugging Face form, random weights."""
-    folder = tmp_path / "tiny-encoder"
-    words = sorted({w for text in papers(12)["text"] for w in text.split()})
-    vocabulary = {word: i for i, word in enumerate(["[PAD]", "[UNK]", *words])}
-    fast = FastTokenizer(WordLevel(vocabulary, unk_token="[UNK]"))
-    fast.pre_tokenizer = Whitespace()
-    PreTrainedTokenizerFast(
-        tokenizer_object=fast, pad_token="[PAD]", unk_token="[UNK]"
-    ).save_pretrained(folder)
-    torch.manual_seed(0)
-    config = BertConfig(
-        vocab_size=len(vocabulary),
-        hidden_size=16,
-        num_hidden_layers=1,
-        num_attention_heads=2,
-        intermediate_size=16,
-        max_position_embeddings=256,
-    )
-    BertModel(config).save_pretrained(folder)
-    return folder
+def test_from_a_file_of_vectors_only_its_papers_are_compared(models, tmp_path):
+    ids = texts(12)["id"].to_list()
+    np.savez(tmp_path / "ada-002.npz", ids=np.array(ids[:5]), vectors=np.eye(5))
+    built = build({"model": models["base"]}, tmp_path / "out", baseline=tmp_path / "ada-002.npz")
+    folder = EmbeddingsFolder.open(built.path)
+    assert (folder.n_figure, folder.about["n_without_baseline"]) == (5, 7)
+    assert folder.baseline == "ada-002.npz"
+    assert [folder.vectors("baseline", k) for k in ("titles", "masked", "train")] == [None] * 3
+    rows = folder.vectors("baseline", "abstracts")
+    for paper, row in zip(folder.papers["id"], rows, strict=True):
+        assert row.argmax() == ids.index(paper)
 
 
-def test_a_local_encoder_gives_unit_masked_means(models, tmp_path, encoder):
-    built = build(models, tmp_path / "out", baseline=encoder)
-    assert built.facts["baseline"] == "tiny-encoder"
-    vectors = np.load(built.path / "baseline.npy")
-    np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-5)
-    bert = BertModel.from_pretrained(encoder).eval()
-    tokenizer = PreTrainedTokenizerFast.from_pretrained(encoder)
-    sample = take_papers(papers(12), what="x")
-    for text, vector in zip(sample.texts, vectors, strict=True):
-        with torch.no_grad():
-            hidden = bert(**tokenizer(text, return_tensors="pt")).last_hidden_state[0]
-        alone = hidden.mean(dim=0).numpy()
-        np.testing.assert_allclose(vector, alone / np.linalg.norm(alone), atol=1e-5)
+def test_a_file_with_fewer_than_two_of_the_papers_is_a_named_error(models, tmp_path):
+    np.savez(tmp_path / "v.npz", ids=np.array([texts(12)["id"][0]]), vectors=np.eye(1))
+    with pytest.raises(EmptyCorpusError, match="has 1 of the 12 papers"):
+        build(models, tmp_path / "out", baseline=tmp_path / "v.npz")
+    assert not (tmp_path / "out").exists()
 
 
 def test_a_folder_without_encoder_is_a_named_error_and_leaves_nothing(models, tmp_path):
+    (tmp_path / "in").mkdir()
     with pytest.raises(BadModelError, match="No encoder could be loaded"):
-        build(models, tmp_path / "out", baseline=tmp_path)
-    assert list(tmp_path.iterdir()) == []
+        build({"model": models["base"]}, tmp_path / "out", baseline=tmp_path / "in")
+    assert [one.name for one in tmp_path.iterdir()] == ["in"]
 
 
 def test_no_papers_is_a_named_error(models, tmp_path):
     with pytest.raises(EmptyCorpusError, match="no astro test papers"):
-        build(models, tmp_path / "out", texts=papers(0))
+        build(models, tmp_path / "out", given=texts(0))
+
+
+def test_what_the_folder_says_of_itself_is_plain(models, tmp_path):
+    built = build(models, tmp_path / "out", share=0.9, n_abstracts=4)
+    about = json.loads((built.path / "ids.json").read_text())
+    assert about["share"] == 0.9 and about["baseline"].startswith("TF-IDF of ")
+    assert about["labels"] == ["base", "tuned"] and about["near_copies_left_out"] is None

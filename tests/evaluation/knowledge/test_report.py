@@ -1,141 +1,163 @@
 import json
+import shutil
 
 import numpy as np
 import pytest
 
-from astro_assets.corpus.tokenizer import Tokenizer
 from astro_assets.errors import BadSettingError
+from astro_assets.evaluation.knowledge.constellations import load_constellations, load_objects
+from astro_assets.evaluation.knowledge.equations import load_equations
+from astro_assets.evaluation.knowledge.methods import Answers
+from astro_assets.evaluation.knowledge.probe_tables import Probes
 from astro_assets.evaluation.knowledge.question_files import Question, QuestionSet, load_questions
-from astro_assets.evaluation.knowledge.report import (
-    build_knowledge_report,
-    judge,
-    score_choices,
-    tokenize_choices,
-)
+from astro_assets.evaluation.knowledge.report import build_knowledge_report, judged_questions
 from astro_assets.models.handle import ModelHandle
 from astro_assets.progress import NO_PROGRESS
-from tests.evaluation.planted import handles, load, plain_nll
+from tests.evaluation.knowledge.planted_questions import reader_of, teach
+from tests.evaluation.planted import handles
 
-QUESTIONS = (
-    Question("Which is a star?", ("Vega", "the planet Mars", "Io", "Ceres é"), 0),
-    Question("How many?", ("one", "two", "three hundred and four", "five"), 3),
+BUNDLED = load_questions()
+TWENTY = QuestionSet(BUNDLED.items[:20], "twenty", "0" * 64, BUNDLED.examples)
+OTHERS = QuestionSet(
+    tuple(
+        Question(f"<script>alert({i})</script>?", ("yes", "no", "neither"), i % 3) for i in range(6)
+    ),
+    "<b>others</b>.csv",
+    "1" * 64,
 )
+FEW = Probes(load_equations()[:3], dict(list(load_objects().items())[:4]), load_constellations())
 
 
-def right(n_right: int, n: int) -> np.ndarray:
-    return np.arange(n) < n_right
+def build(models, out, questions=TWENTY, **more):
+    more = {"margin": 0.05, "n_examples": 2, "probes": FEW} | more
+    return build_knowledge_report(models, questions, out=out, progress=NO_PROGRESS, **more)
 
 
-def test_scores_are_the_likelihood_of_the_whole_answer_per_byte(tiny_base):
-    handle = ModelHandle("base", tiny_base, None, "b" * 64, None)
-    scores = score_choices(handle, QUESTIONS, NO_PROGRESS)
-    tokenizer, model = Tokenizer.load(tiny_base), load(tiny_base)
-    for row, question in zip(scores, QUESTIONS, strict=True):
-        prompt = f"Question: {question.text}\nAnswer:"
-        n_prompt = len(tokenizer.encode_batch([prompt])[0])
-        for score, choice in zip(row, question.choices, strict=True):
-            ids = tokenizer.encode_batch([f"{prompt} {choice}"])[0]
-            nll = plain_nll(model, [tokenizer.bos_id, *ids], 1 + n_prompt)
-            assert score == pytest.approx(-nll / len(choice.encode()), rel=1e-5)
+@pytest.fixture(scope="module")
+def built(tiny_base, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("knowledge")
+    models = handles(tiny_base, folder / "adapter")
+    return build(models, folder / "out", other_questions=OTHERS), models
 
 
-def test_question_and_answer_tokens_make_the_whole(tiny_base):
-    tokenizer = Tokenizer.load(tiny_base)
-    for number, choice in enumerate(tokenize_choices(QUESTIONS, tokenizer, max_positions=256)):
-        question = QUESTIONS[number // 4]
-        answer = question.choices[number % 4]
-        assert choice.ids[0] == tokenizer.bos_id
-        assert tokenizer.decode(choice.ids[choice.first_scored :]).strip() == answer
-        assert choice.n_bytes == len(answer.encode())
+def test_random_weights_know_nothing_that_could_be_lost(built):
+    report = built[0].facts["report"]
+    assert report["verdict"] == "not measurable"
+    assert (report["source"], report["n_questions"], report["n_examples"]) == ("twenty", 20, 2)
+    assert (report["chance"], report["margin"]) == (0.25, 0.05)
+    assert set(report["methods"]) == {"full_answer", "letter_with_blank", "letter_without_blank"}
+    for method in report["methods"].values():
+        assert set(method["models"]) == {"base", "tuned"} and method["what"].endswith(".")
+    assert json.loads((built[0].path / "report.json").read_text()) == report
 
 
-def test_a_long_question_loses_its_beginning_and_no_answer(tiny_base):
-    tokenizer = Tokenizer.load(tiny_base)
-    long = (Question("0123456789 " * 90, QUESTIONS[0].choices, 0),)
-    choices = tokenize_choices(long, tokenizer, max_positions=100)
-    for choice, answer in zip(choices, long[0].choices, strict=True):
-        assert len(choice.ids) == 100
-        assert tokenizer.decode(choice.ids[choice.first_scored :]).strip() == answer
+def test_what_was_not_asked_is_told(built):
+    notes = built[0].facts["report"]["notes"]
+    assert any("no chat template" in note for note in notes)
+    assert any(note.startswith("twenty: letters, base:") for note in notes)
 
 
-def test_an_answer_longer_than_the_context_is_refused(tiny_base):
-    questions = (Question("Why?", ("0123456789 " * 90, "b", "c", "d"), 0),)
-    with pytest.raises(BadSettingError, match="An answer has"):
-        tokenize_choices(questions, Tokenizer.load(tiny_base), max_positions=100)
+def test_questions_outside_astronomy_are_judged_alike(built):
+    report = built[0].facts["report"]
+    others = report["other_questions"]
+    own = {"other_questions", "equations", "constellations", "notes"}
+    assert set(others) == set(report) - own
+    assert others["chance"] == pytest.approx(1 / 3)
+    # The first two are its examples.
+    assert (others["n_questions"], others["source"]) == (4, "<b>others</b>.csv")
+    assert others["verdict"] == "not measurable"
 
 
-@pytest.mark.parametrize(
-    ("n_base", "n_tuned", "n", "verdict"),
-    [
-        (100, 100, 200, "not worse"),
-        (100, 120, 200, "not worse"),
-        (100, 50, 200, "worse"),
-        (20, 18, 40, "undecided"),
-        (50, 0, 200, "not measurable"),
-        (10, 40, 40, "not measurable"),
-    ],
-)
-def test_verdicts(n_base, n_tuned, n, verdict):
-    assert judge(right(n_base, n), right(n_tuned, n), margin=0.05)["verdict"] == verdict
-
-
-def test_worse_needs_the_whole_interval_below_the_margin():
-    """Losing 30 of 200 is shown to be more than 5 points, but not shown to be more than 14."""
-    assert judge(right(130, 200), right(100, 200), margin=0.05)["verdict"] == "worse"
-    assert judge(right(130, 200), right(100, 200), margin=0.14)["verdict"] == "undecided"
-
-
-def test_just_better_than_guessing_is_measurable():
-    """Of 40 by guessing: 15 or more come with p = 0.054, 16 or more with p = 0.026."""
-    assert judge(right(15, 40), right(15, 40), margin=0.3)["verdict"] == "not measurable"
-    assert judge(right(16, 40), right(16, 40), margin=0.3)["verdict"] == "not worse"
-
-
-def test_the_counts_behind_the_verdict_are_told():
-    base = np.array([True, True, False, False])
-    tuned = np.array([True, False, True, False])
-    found = judge(base, tuned, margin=0.05)
-    assert (found["n_only_base_right"], found["n_only_tuned_right"]) == (1, 1)
-    assert found["models"]["base"]["accuracy"] == 0.5
-    assert found["difference"]["accuracy"] == 0
-
-
-def planted_scorer(handle, questions, _progress):
-    """The base knows every answer, the tuned model only every fourth."""
-    scores = np.zeros((len(questions), 4))
-    for number, (row, question) in enumerate(zip(scores, questions, strict=True)):
-        knows = handle.label == "base" or number % 4 == 0
-        row[question.answer if knows else (question.answer + 1) % 4] = 1
-    return scores
-
-
-def test_planted_forgetting_is_found(tiny_base, tmp_path):
-    models = handles(tiny_base, tmp_path / "adapter")
-    built = build_knowledge_report(
-        models,
-        load_questions(),
-        margin=0.05,
-        out=tmp_path / "out",
-        progress=NO_PROGRESS,
-        scorer=planted_scorer,
+def test_probes_are_told_with_their_chance(built):
+    report = built[0].facts["report"]
+    assert report["equations"]["n"] == 3 and report["equations"]["chance_rank_1"] == pytest.approx(
+        1 / 3
     )
-    report = built.facts["report"]
-    assert report["verdict"] == "worse"
+    assert set(report["equations"]["models"]["base"]) == {
+        "rank_1",
+        "mrr",
+        "median_rank",
+        "edit_distance",
+        "n_exact",
+    }
+    constellations = report["constellations"]
+    assert constellations["n"] == 4 and constellations["chance"] == pytest.approx(1 / 88)
+    assert set(constellations["models"]["tuned"]) == {"right", "n_right", "low", "high", "mrr"}
+
+
+def test_two_runs_give_equal_reports(built, tmp_path):
+    first, models = built
+    second = build(models, tmp_path / "b", other_questions=OTHERS)
+    assert second.fingerprint == first.fingerprint
+    assert (second.path / "report.json").read_bytes() == (first.path / "report.json").read_bytes()
+
+
+def test_one_model_alone_is_measured_and_not_judged(tiny_base, tmp_path):
+    models = {"model": ModelHandle("model", tiny_base, None, "m" * 64, None)}
+    report = build(models, tmp_path / "out", n_examples=0).facts["report"]
+    assert set(report["models"]) == {"model"}
+    assert report["headline"] in report["methods"]
+    for name in ("difference", "verdict", "p_base_guessing", "other_questions"):
+        assert report[name] is None
+
+
+def test_instruct_models_are_asked_in_a_chat_too(tiny_base, tmp_path):
+    folder = tmp_path / "instruct"
+    shutil.copytree(tiny_base, folder)
+    (folder / "chat_template.jinja").write_text("{{ messages[0].content }}")
+    models = {
+        "base": ModelHandle("base", folder, None, "b" * 64, None),
+        "champion": ModelHandle("champion", tiny_base, None, "c" * 64, None),
+    }
+    questions = QuestionSet(TWENTY.items[:4], "four", "0" * 64)
+    report = build(models, tmp_path / "out", questions, n_examples=0).facts["report"]
+    generated = report["methods"]["generated"]
+    assert set(generated["models"]) == {"base"}
+    # Random weights write no letter: that is wrong, and counted.
+    assert generated["models"]["base"]["n_unparsable"] == 4
+    assert generated["models"]["base"]["n_right"] == 0
+    assert report["headline"] != "generated" and set(report["models"]) == {"base", "champion"}
+    assert [note for note in report["notes"] if "chat template" in note] == [
+        "Nothing was generated by champion: its tokenizer has no chat template."
+    ]
+
+
+def test_too_few_questions_for_the_examples_are_refused(tmp_path):
+    with pytest.raises(BadSettingError, match="6 examples"):
+        build({}, tmp_path / "out", n_examples=6)
+
+
+def test_planted_forgetting_of_answers_is_found():
+    """The base knows every answer, the tuned model only every fourth."""
+    knows = np.ones(60, dtype=bool)
+    answered = {
+        "base": dict.fromkeys(("full_answer", "letter_with_blank"), Answers(knows)),
+        "tuned": dict.fromkeys(
+            ("full_answer", "letter_with_blank"), Answers(np.arange(60) % 4 == 0)
+        ),
+    }
+    report = judged_questions(BUNDLED, answered, margin=0.05, n_examples=2)
+    assert (report["headline"], report["verdict"]) == ("full_answer", "worse")
     assert report["models"]["base"]["accuracy"] == 1
     assert report["models"]["tuned"]["accuracy"] == 0.25
     assert report["difference"]["accuracy"] == -0.75
     assert (report["n_questions"], report["chance"]) == (60, 0.25)
-    assert json.loads((built.path / "report.json").read_text()) == report
 
 
-def test_random_weights_know_nothing_that_could_be_lost(tiny_base, tmp_path):
-    models = handles(tiny_base, tmp_path / "adapter")
-    questions = QuestionSet(load_questions().items[:20], "twenty", "0" * 64)
-
-    def build(out):
-        return build_knowledge_report(models, questions, margin=0.05, out=out, progress=NO_PROGRESS)
-
-    built = build(tmp_path / "a")
-    assert built.facts["report"]["verdict"] == "not measurable"
-    assert built.facts["report"]["source"] == "twenty"
-    assert build(tmp_path / "b").fingerprint == built.fingerprint
+def test_a_model_that_knew_and_forgot_is_caught(tiny_base, tmp_path):
+    """The base has learnt the answers by heart; the tuned model is the one from before that."""
+    reader = reader_of(tiny_base)
+    questions = QuestionSet(TWENTY.items[:12], "twelve", "0" * 64)
+    texts = [f"Question: {q.text}\nAnswer: {q.choices[q.answer]}" for q in questions.items]
+    teach(reader.model, texts, reader.tokenizer, n_steps=80).save_pretrained(tmp_path / "knowing")
+    for name in ("tokenizer.json", "tokenizer_config.json"):
+        (tmp_path / "knowing" / name).write_bytes((tiny_base / name).read_bytes())
+    models = {
+        "tuned": ModelHandle("tuned", tiny_base, None, "t" * 64, None),
+        "base": ModelHandle("base", tmp_path / "knowing", None, "b" * 64, None),
+    }
+    report = build(models, tmp_path / "out", questions, n_examples=0).facts["report"]
+    assert list(report["models"]) == ["tuned", "base"]
+    assert report["headline"] == "full_answer"
+    assert report["models"]["base"]["accuracy"] >= 0.9
+    assert report["verdict"] == "worse"

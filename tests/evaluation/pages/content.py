@@ -3,99 +3,20 @@
 from typing import Any
 
 from astro_assets.corpus.published import Published, Source, compare_with_paper
-from astro_assets.evaluation.pages.release import (
+from astro_assets.evaluation.pages.content import (
+    IndexEntry,
     PageCorpus,
     PageLineage,
     PageModel,
     PageVerdict,
     ReleasePage,
 )
-
-
-def scores(perplexity: float, *, packed: float | None = 60.0) -> dict[str, Any]:
-    return {
-        "per_document": {"perplexity": perplexity, "bits_per_byte": perplexity / 50},
-        "packed_blocks": None if packed is None else {"perplexity": packed},
-    }
-
-
-def difference(value: float) -> dict[str, Any]:
-    return {"nats_per_byte": value, "low": value - 0.002, "high": value + 0.002, "n_documents": 812}
-
-
-def perplexity_report(*, tuned_general: float = 70.4) -> dict[str, Any]:
-    return {
-        "models": {
-            "base": {"astro": scores(81.25), "general": scores(70.0)},
-            "tuned": {"astro": scores(61.5), "general": scores(tuned_general)},
-            "champion": {"astro": scores(63.0, packed=None), "general": scores(70.1, packed=None)},
-        },
-        "reduction_astro": 1 - 61.5 / 81.25,
-        "rise_general": tuned_general / 70.0 - 1,
-        "tuned_minus_base": {"astro": difference(-0.065), "general": difference(0.001)},
-        "tuned_minus_champion": {"astro": difference(-0.0061), "general": difference(0.0)},
-        "notes": ["champion: packed blocks not measured (another tokenizer)"],
-    }
-
-
-def embedding_report() -> dict[str, Any]:
-    edges = [i / 40 for i in range(-40, 41)]
-
-    def bell(mean: float, width: float) -> dict[str, Any]:
-        heights = [max(0.0, 1 - ((edge + 0.0125 - mean) / width) ** 2) for edge in edges[:-1]]
-        return {"edges": edges, "counts": [int(1000 * height) for height in heights]}
-
-    bins = [
-        {
-            "low": i / 10,
-            "high": (i + 1) / 10,
-            "n_pairs": 0 if i == 9 else 1000,
-            "base": {"mean": 0.90 + i / 100, "std": 0.03},
-            "tuned": {"mean": 0.55 + i / 25, "std": 0.08},
-        }
-        for i in range(10)
-    ]
-    retrieval = {"recall_at_1": 0.31, "recall_at_10": 0.62, "mrr": 0.41}
-    return {
-        "baseline": "TF-IDF, 4,096 words",
-        "n_abstracts": 500,
-        "n_pairs": 124_750,
-        "bins": bins,
-        "histograms": {
-            "base": bell(0.92, 0.07), "tuned": bell(0.7, 0.22), "baseline": bell(0.1, 0.2),
-        },
-        "spearman": {"base": 0.21, "tuned": 0.44},
-        "n_sampled_pairs": 100_000,
-        "examples": [
-            {
-                "ids": ["0704.0044", "0705.0001"],
-                "titles": ["Kinetic and fluid cascades in plasma", "A modified Coulomb law"],
-                "base": 0.91, "tuned": 0.363, "baseline": 0.02,
-            }
-        ],
-        "retrieval": {name: retrieval for name in ("base", "tuned", "baseline")},
-    }  # fmt: skip
-
-
-def completion_report(**fields: str) -> dict[str, Any]:
-    text = (
-        "We find that the star formation rate of the sample declines with redshift, and that the"
-        " dust temperature rises from 20 to 35 K. "
-    )
-    item = {
-        "id": "2606.01234",
-        "title": "A survey of dusty galaxies at high redshift with a new spectrograph",
-        "prompt": "We present a survey of 214 galaxies at redshifts between 2 and 4.",
-        "truth": text * 3,
-        "completions": {"base": "The the of a model which is shown that " * 8, "tuned": text * 4},
-    }
-    item |= fields
-    measures = {
-        "base": {"mean_tokens": 120.0, "repeated_4grams": 0.31, "new_numbers": None},
-        "tuned": {"mean_tokens": 118.5, "repeated_4grams": 0.12, "new_numbers": 0.9},
-        "truth": {"mean_tokens": 140.0, "repeated_4grams": 0.01, "new_numbers": 0.95},
-    }
-    return {"temperature": 0.3, "max_new_tokens": 256, "items": [item] * 3, "measures": measures}
+from tests.evaluation.pages.reports import (
+    completion_report,
+    embedding_report,
+    knowledge_report,
+    perplexity_report,
+)
 
 
 def corpus_statistics_of_a_few() -> dict[str, Any]:
@@ -120,18 +41,6 @@ def published() -> Published:
         category_rule="any",
         source=Source("kaggle", 2_300_000, vintage="2023-08-03", updates_through="2023-07"),
     )
-
-
-def knowledge_report(verdict: str = "undecided") -> dict[str, Any]:
-    return {
-        "n_questions": 60,
-        "chance": 0.25,
-        "models": {"base": {"accuracy": 0.35}, "tuned": {"accuracy": 1 / 3}},
-        "difference": {"accuracy": -0.0167, "low": -0.1, "high": 0.067},
-        "margin": 0.05,
-        "verdict": verdict,
-        "source": "bundled questions",
-    }
 
 
 def curve(n_points: int = 300) -> list[dict[str, Any]]:
@@ -175,7 +84,8 @@ def full_page(**parts: Any) -> ReleasePage:
             (
                 "passed: no blocking check failed.",
                 "passed: held-out astro nll 4.1190 nats per token, base 4.3975.",
-                "passed: held-out general perplexity 70.40, base 70.00: +0.6%, allowed are +5.0%.",
+                "passed: held-out perplexity of far fields: +1.9%, allowed are +5.0%; on the base's"
+                " own text +0.147 nats per token, allowed are +0.250.",
                 "passed: accuracy on questions, tuned minus base: -0.0167 (95 %: -0.1000 to"
                 " +0.0670): not shown to be worse by more than 5% (undecided).",
                 "passed: against the champion (version 3), nats per byte: -0.0061 (95 %: -0.0081"
@@ -203,3 +113,27 @@ def full_page(**parts: Any) -> ReleasePage:
         "warnings": ["The snapshot was made after this month ended: texts may be newer than it."],
     }  # fmt: skip
     return ReleasePage(**(content | parts))
+
+
+def index_entries(n: int = 6) -> list[IndexEntry]:
+    """Return the lines of some releases, oldest first; the last is the champion."""
+    return [
+        IndexEntry(
+            release=f"2026-{i + 1:02d}",
+            page=f"2026-{i + 1:02d}.html",
+            model=f"astrollama {i + 1}",
+            is_champion=i == n - 1,
+            promoted=i != 2,
+            papers=24_000 + 250 * i,
+            base_astro=81.3,
+            tuned_astro=64.0 - 0.5 * i,
+            rise_general=0.006,
+            train_tokens=5_400_000 + 60_000 * i,
+            base_bits=1.2431 + 0.002 * i,
+            tuned_bits=1.1630 - 0.003 * i,
+            champion_bits=None if i == 0 else 1.1655 - 0.003 * i,
+            rise_far=0.015 + 0.002 * i,
+            drift_nats_per_token=0.12 + 0.006 * i,
+        )
+        for i in range(n)
+    ]

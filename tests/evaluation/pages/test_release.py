@@ -1,3 +1,4 @@
+import json
 import re
 from html.parser import HTMLParser
 from pathlib import Path
@@ -5,37 +6,28 @@ from typing import Any
 
 import pytest
 
-from astro_assets.evaluation.figures import release as figures
-from astro_assets.evaluation.figures.learning_curve import learning_curve
 from astro_assets.evaluation.figures.style import STYLE_NAMES
-from astro_assets.evaluation.pages import rows as page_rows
-from astro_assets.evaluation.pages.release import (
-    IndexEntry,
+from astro_assets.evaluation.pages.content import (
     PageCorpus,
     PageLineage,
     PageModel,
     PageVerdict,
     ReleasePage,
-    render_index,
-    render_release_page,
 )
-from astro_assets.evaluation.pages.text import cleaned, number, percent, perplexity
-from tests.evaluation.pages.content import (
+from astro_assets.evaluation.pages.release import render_release_page
+from tests.evaluation.pages.content import full_page
+from tests.evaluation.pages.reports import (
     completion_report,
-    curve,
     embedding_report,
-    full_page,
-    heldout_curve,
     knowledge_report,
     perplexity_report,
+    reports_from_before,
 )
 
-ATTACKS = [
+ATTACKS = [  # each short enough for the narrowest place
     "<script>alert(1)</script>",
-    '"><img src=x onerror=alert(1)>',
-    "</style><svg/onload=alert(1)>",
-    "{{ 7 * 191 }}{% raw %}",
-    "javascript:alert(1)",
+    '"><img src=x onerror=a()>{{ 7 * 191 }}',
+    "</style><svg/onload=a()>javascript:a()",
 ]
 VOID = {"meta", "link", "img", "br", "path", "use"}
 KNOWN_TAGS = set(
@@ -43,7 +35,7 @@ KNOWN_TAGS = set(
         r"\w+",
         "html head meta title style body header main footer section article nav p h1 h2 h3 h4 a em"
         " strong small code dl dt dd div ul li figure figcaption table caption thead tbody tr th td"
-        " span svg g defs path use text clippath rect",
+        " span svg g defs path use text clippath rect details summary",
     )
 )
 
@@ -83,6 +75,30 @@ def rendered(content: ReleasePage, folder: Path) -> str:
     return render_release_page(content, folder / "page.html").read_text(encoding="utf-8")
 
 
+def only(**parts: Any) -> ReleasePage:
+    """Return a page with these parts alone: figures take time to draw."""
+    return ReleasePage(release="2026-06", **parts)
+
+
+@pytest.fixture(scope="module")
+def full(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the full page, which no test changes."""
+    folder = tmp_path_factory.mktemp("page")
+    rendered(full_page(), folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def html(full: Path) -> str:
+    return (full / "page.html").read_text("utf-8")
+
+
+@pytest.fixture(scope="module")
+def plain(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The poisoned page's markup, were its texts no poison."""
+    return rendered(poisoned("plain words"), tmp_path_factory.mktemp("plain"))
+
+
 def assert_harmless(html: str) -> Page:
     page = Page(html)
     assert page.open == []
@@ -91,29 +107,105 @@ def assert_harmless(html: str) -> Page:
         assert not [name for name in attributes if name.startswith("on")]
         for name in ("src", "href", "xlink:href", "action", "srcset"):
             target = attributes.get(name)
-            assert target is None or re.fullmatch(r"#[\w-]+|[\w.-]+\.html", target), target
+            assert target is None or re.fullmatch(r"#[\w-]+|[\w.-]+\.(html|json)", target), target
     assert "@import" not in html
     assert set(re.findall(r"url\(([^)]*)\)", html)) <= set(re.findall(r"url\((#[^)]*)\)", html))
     return page
 
 
-def test_a_full_page_is_whole_and_shows_every_part(tmp_path: Path) -> None:
-    page = assert_harmless(rendered(full_page(), tmp_path))
+def test_a_full_page_is_whole_and_shows_every_part(html: str) -> None:
+    page = assert_harmless(html)
     for told in (
         "Release 2026-06", "astrollama, version 4", "Promoted: this model is the champion",
         "25,331", "19,241", "5,512,233", "256 in the median", "the text of an earlier paper",
-        "81.25", "61.50", "−24.3 %", "63.00", "1.6250", "training perplexity of 6.55", "32.5",
-        "not the same number", "TF-IDF, 4,096 words", "−0.0061 nats per byte", "60 multiple-choice",
-        "as the authors wrote it", "astro_ph_papers", "bbbbbbbbbbbb", "texts may be newer",
-        "A modified Coulomb law", "share of word 4-grams that repeat",
+        "1.2431 to 1.1512 (−7.4 %)", "81.25 to 61.50 (−24.3 %)", "1.1452 to 1.1572", "63.00",
+        "That is a training number", "ours, training blocks 80.00 57.52 28.1 %",
+        "32.5 %", "tuned − champion −0.0061", "Tokens measured: astro 1,204,331",
+        "At most 2,000,000", "2026 431 1.2287", "not shown: 4 by year, 1 by subfield",
+        "no recipe replays (cs, physics): 4,252 of 9,892 general test papers",
+        "Left out: 12 astro and 1,032 general test papers", "near copies of training papers",
+        "The champion of 2024-12 is going stale", "lost 0.0189 bits per byte", "2,700",
+        "Within bounds: on far fields perplexity changed by +1.9 % (allowed +5.0 %)",
+        "+0.147 nats per token", "Far fields: abstracts of computing",
+        "TF-IDF, 4,096 words", "A modified Coulomb law", "−71 %", "AstroLLaMA", "0.36",
+        "A title finds its own abstract, the words they share masked", "BM25",
+        "always the largest subfield: 27.0 %", "gpt-x", "as the authors wrote it",
+        "Word 4-grams that repeat 31.0 % 12.0 %", "Another of the tuned.",
+        "60 multiple-choice", "whole answer 35.0 %", "chance is 25.0 %",
+        "Named equations to LaTeX", "Objects to their constellations", "not that probe",
+        "astro_ph_papers", "bbbbbbbbbbbb", "texts may be newer",
     ):  # fmt: skip
         assert told in page.text, told
     assert page.text.count("was not made in this run") == 0
-    assert [tag for tag, _ in page.tags].count("svg") == 5
+    assert [tag for tag, _ in page.tags].count("svg") == 2 * 12, "each for a desk and a phone"
 
 
-def test_the_same_content_gives_the_same_bytes(tmp_path: Path) -> None:
-    assert rendered(full_page(), tmp_path) == rendered(full_page(), tmp_path / "elsewhere")
+def test_bits_per_byte_come_before_perplexity(html: str) -> None:
+    first = Page(html).text.split("texts may be newer")[1]
+    assert first.index("Bits per byte, astronomy 1.1512") < first.index("Perplexity, astronomy")
+
+
+def test_each_figure_is_said_in_words(html: str) -> None:
+    said = [attributes for tag, attributes in Page(html).tags if tag == "svg"]
+    assert all(found["role"] == "img" for found in said)
+    told = {found["aria-label"] for found in said}
+    assert len(told) == 12
+    assert any("tuned 1.1512" in (words or "") for words in told)
+    assert [found["class"] for found in said] == ["desk", "phone"] * 12
+
+
+def test_every_number_stands_beside_the_page_as_json(full: Path, html: str) -> None:
+    numbers = json.loads((full / "page.json").read_text())
+    assert 'href="page.json"' in html
+    assert numbers["perplexity_report"] == json.loads(json.dumps(perplexity_report()))
+    assert numbers["embedding_report"]["retrieval"]["title"]["bm25"]["n"] == 500
+    assert numbers["completion_report"]["measures"]["gpt-x"]["rouge_l"] == 0.22
+    assert numbers["knowledge_report"]["verdict"] == "undecided"
+    assert (numbers["corpus"]["papers"], numbers["verdict"]["promoted"]) == (25_331, True)
+
+
+def test_reports_from_before_still_have_a_page(tmp_path: Path) -> None:
+    page = assert_harmless(rendered(only(**reports_from_before()), tmp_path))
+    for told in ("1.6250 to 1.2300", "81.25 to 61.50", "were not measured in this report",
+                 "Not measured yet", "ours, held-out blocks 60.00 60.00",
+                 "General perplexity changed",
+                 "the the", "see stars.", "right answers 35.0 % 33.3 %",
+                 "A title finds its own abstract, nothing masked"):  # fmt: skip
+        assert told in page.text, told
+    assert (
+        "champion" not in page.text.split("Perplexity Tuning took")[1].split("Not measured yet")[0]
+    )
+
+
+def test_a_single_model_has_a_page(tmp_path: Path) -> None:
+    """Evaluate-only: one model, nothing to compare it with."""
+    perplexity, embeddings = perplexity_report(), embedding_report()
+    perplexity["models"] = {"model": perplexity["models"]["tuned"]}
+    for name in ("reductions", "reduction_astro", "rise_general", "tuned_minus_base",
+                 "tuned_minus_champion", "forward"):  # fmt: skip
+        perplexity[name] = None
+    for ring in perplexity["forgetting"]["rings"].values():
+        ring["tuned_minus_base"] = None
+    perplexity["forgetting"] |= {"rise_far": None, "drift_nats_per_token": None}
+    perplexity["strata"] = None
+    embeddings["models"] = ["model"]
+    embeddings["bins"] = [b | {"model": b["tuned"]} for b in embeddings["bins"]]
+    knowledge = knowledge_report(verdict=None)
+    for found in (knowledge, *knowledge["methods"].values()):
+        found["models"] = {"model": found["models"]["tuned"]}
+        found["difference"] = None
+    completions = completion_report(completions={"model": ["One."]})
+    parts = {"perplexity": perplexity, "embeddings": embeddings, "knowledge": knowledge,
+             "completions": completions}  # fmt: skip
+    page = assert_harmless(rendered(only(**parts), tmp_path))
+    assert "Held-out astronomy: model 1.1512 bits per byte" in page.text
+    assert "nothing to compare it with" in page.text
+    assert "The rings of forgetting were not measured" in page.text
+
+
+def test_the_same_content_gives_the_same_bytes(html: str, full: Path, tmp_path: Path) -> None:
+    assert rendered(full_page(), tmp_path) == html
+    assert (tmp_path / "page.json").read_bytes() == (full / "page.json").read_bytes()
 
 
 def test_parts_that_were_not_made_are_named(tmp_path: Path) -> None:
@@ -122,12 +214,13 @@ def test_parts_that_were_not_made_are_named(tmp_path: Path) -> None:
         "promotion decision", "corpus", "learning curve", "perplexity report", "embedding report",
         "completion report", "knowledge report", "lineage",
     ]  # fmt: skip
+    assert page.text.count("This measurement was not made in this run") == 3
     assert "svg" not in {tag for tag, _ in page.tags}
 
 
 def test_a_refusal_shows_which_rule_failed(tmp_path: Path) -> None:
     verdict = PageVerdict(False, ("passed: no blocking check failed.", "failed: it has forgotten."))
-    html = rendered(full_page(verdict=verdict), tmp_path)
+    html = rendered(only(verdict=verdict), tmp_path)
     assert "Not promoted" in html
     assert '<li class="passed">no blocking check failed.</li>' in html
     assert '<li class="failed">it has forgotten.</li>' in html
@@ -137,14 +230,26 @@ def poisoned(text: str) -> ReleasePage:
     """Put one hostile text wherever text from outside can come to stand."""
     embeddings = embedding_report() | {"baseline": text}
     embeddings["examples"][0]["titles"] = [text, text]
+    embeddings["paper_pairs"][0]["titles"] = [text, text]
     perplexities = perplexity_report() | {"notes": [text]}
-    knowledge = knowledge_report(verdict=text) | {"source": text}
+    perplexities["models"][text] = perplexities["models"]["tuned"]
+    for kind in ("year", "subfield", "place"):
+        perplexities["strata"][kind][-1] |= {"name": text, "models": {text: 1.0, "base": 1.1}}
+    perplexities["forward"] |= {"label": text, "cut": text}
+    perplexities["forward"]["months"][0]["month"] = text
+    perplexities["forgetting"]["rings"]["far"]["what"] = text
+    perplexities["n_tokens_used"] = {text: 1}
+    perplexities["general_fields"]["measured"] = [text]
+    knowledge = knowledge_report(verdict=text) | {"source": text, "notes": [text]}
+    knowledge["methods"][text] = knowledge["methods"]["full_answer"] | {"what": text}
+    knowledge["headline"] = text
+    knowledge["equations"]["models"][text] = knowledge["equations"]["models"]["base"]
     completions: dict[str, Any] = completion_report(
-        id=text, title=text, prompt=text, truth=text
+        id=text, title=text, prompt=text, truth=text, others={text: text},
+        completions={"base": [text], "tuned": [text, text], text: [text]},
     )  # fmt: skip
-    for item in completions["items"]:
-        item["completions"] = {"base": text, "tuned": text}
-    completions["measures"] = {"base": {text: 1.0}, "tuned": {text: 2.0}}
+    completions["measures"] = {"base": {text: 1.0}, "tuned": {text: 2.0}, text: {text: 1.0}}
+    completions["others"]["file"] = text
     return full_page(
         model=PageModel(text, 4, (text,), text, text),
         verdict=PageVerdict(False, (text, f"failed: {text}")),
@@ -155,143 +260,35 @@ def poisoned(text: str) -> ReleasePage:
     )  # fmt: skip
 
 
+def _shown_tags(page: Page) -> list[str]:
+    """Return the tags but for those of figures: letters differ in the lines they take there."""
+    return [tag for tag, _ in page.tags if tag not in ("g", "defs", "path", "use", "text")]
+
+
 @pytest.mark.parametrize("attack", ATTACKS)
-def test_no_text_can_become_markup(attack: str, tmp_path: Path) -> None:
-    harmless = Page(rendered(poisoned("plain words"), tmp_path))
+def test_no_text_can_become_markup(attack: str, plain: str, tmp_path: Path) -> None:
     page = assert_harmless(rendered(poisoned(attack), tmp_path))
-    assert [tag for tag, _ in page.tags] == [tag for tag, _ in harmless.tags]
-    assert attack in page.text
+    assert _shown_tags(page) == _shown_tags(Page(plain))
+    assert page.text.count(" ".join(attack.split())) > 10
 
 
-def test_control_and_direction_characters_become_visible(tmp_path: Path) -> None:
-    html = rendered(poisoned("a\x00b\x1bc\u202ed\u2066e\x85f\ud800g"), tmp_path)
+def test_control_characters_become_visible_and_dollars_are_no_formula(tmp_path: Path) -> None:
+    text = "a\x00b\x1bc\u202ed\u2066e\x85f\ud800g$\\frac{1}{$ odd $$"
+    html = rendered(poisoned(text), tmp_path)
+    assert_harmless(html)
     assert not set("\x00\x1b\u202e\u2066\x85") & set(html)
     assert "a\ufffdb\ufffdc\ufffdd\ufffde" in html
+    assert html.count("$ odd $$") > 10
+    json.loads((tmp_path / "page.json").read_text())
 
 
-def test_dollars_are_no_formula_to_the_figures(tmp_path: Path) -> None:
-    page = assert_harmless(rendered(poisoned(r"$\frac{1}{$ unbalanced $$"), tmp_path))
-    assert page.text.count("unbalanced") > 10
-
-
-def test_very_long_text_is_bounded(tmp_path: Path) -> None:
-    plain = len(rendered(poisoned("plain words"), tmp_path))
+def test_very_long_text_is_bounded(plain: str, tmp_path: Path) -> None:
     html = rendered(poisoned("word " * 400_000), tmp_path)
-    assert len(html) < plain + 60_000
+    assert len(html) < len(plain) + 80_000
     assert "(2,000,000 characters in all)" in html
 
 
-def test_the_forgetting_sentence_follows_the_rise() -> None:
-    said = {
-        rise: page_rows.forgetting_sentence({"rise_general": rise}, 0.05)
-        for rise in (-0.6, -0.02, 0.03, 0.2)
-    }
-    assert "has never seen such prose" in said[-0.6]
-    assert "Nothing was forgotten" in said[-0.02]
-    assert "no more than is allowed" in said[0.03]
-    assert "has forgotten" in said[0.2]
-
-
-@pytest.mark.parametrize(
-    ("verdict", "words"),
-    [
-        ("not worse", "is not worse than its base by more than 5"),
-        ("worse", "is worse than its base by more than 5"),
-        ("undecided", "not decided"),
-        ("not measurable", "not answer better than by chance"),
-    ],
-)
-def test_the_knowledge_verdict_is_put_into_words(verdict: str, words: str) -> None:
-    assert words in page_rows.knowledge_sentence(knowledge_report(verdict))
-
-
-def test_only_some_completions_are_shown_and_the_rest_counted(tmp_path: Path) -> None:
-    report = completion_report()
-    report["items"] = report["items"] * 10
-    page = Page(rendered(full_page(completions=report), tmp_path))
-    assert [tag for tag, _ in page.tags].count("article") == page_rows.MAX_COMPLETIONS == 12
-    assert "18 more are in the completion report" in page.text
-
-
-def test_a_report_without_a_champion_has_no_champion_on_its_page(tmp_path: Path) -> None:
-    report = perplexity_report()
-    report["models"]["champion"] = report["tuned_minus_champion"] = None
-    page = Page(rendered(full_page(perplexity=report, verdict=None), tmp_path))
-    perplexities = page.text.split("Held-out abstracts, one at a time")[1].split("Similarity")[0]
-    assert "champion" not in perplexities.replace("champion: packed blocks", "")
-
-
-def test_figures_take_their_colours_from_the_page() -> None:
-    for svg in (
-        learning_curve(curve(), heldout_curve()),
-        figures.perplexity_bars(
-            {"astro": {"base": 80.0, "tuned": 60.0}, "general": {"base": 70.0}}
-        ),
-        figures.papers_per_year({2024: 10, 2025: 12_000}),
-    ):
+def test_figures_take_their_colours_from_the_page(html: str) -> None:
+    for svg in re.findall(r"<svg.*?</svg>", html, re.DOTALL):
         colours = set(re.findall(r"(?:fill|stroke): ([^;\"]+)", svg))
         assert colours <= {"none"} | {f"var(--{name})" for name in STYLE_NAMES.values()}
-
-
-def test_the_index_lists_newest_first_and_marks_the_champion(tmp_path: Path) -> None:
-    entries = [
-        IndexEntry("2026-04", "2026-04.html"),
-        IndexEntry(
-            "2026-06", "2026-06.html", "astrollama 4", False, False, 25_331, 81.25, 61.5, 0.3
-        ),
-        IndexEntry(
-            "2026-05", "2026-05.html", "<b>astrollama 3", True, True, 24_100, 81.1, 64.2, 0.01
-        ),
-    ]
-    page = assert_harmless(render_index(entries, tmp_path / "index.html").read_text("utf-8"))
-    assert re.findall(r"2026-0\d", page.text) == ["2026-06", "2026-05", "2026-04"]
-    rows = page.text.split("2026-0")
-    assert "not promoted" in rows[1]
-    assert "champion" in rows[2]
-    assert "<b>astrollama 3" in rows[2]
-    assert "No release" in render_index([], tmp_path / "index.html").read_text("utf-8")
-
-
-@pytest.mark.parametrize("page", ["javascript:alert(1)", "../x.html", "//evil.example/a.html", "a"])
-def test_the_index_links_to_files_beside_it_only(page: str, tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="no file name of a page"):
-        render_index([IndexEntry("2026-06", page)], tmp_path / "index.html")
-    assert not (tmp_path / "index.html").exists()
-
-
-def test_numbers_are_written_for_people() -> None:
-    assert cleaned(" a\n\tb ", 10) == "a b"
-    assert cleaned("abcdef", 6) == "abcdef"
-    assert cleaned("abcdefg", 6) == "abcdef… (7 characters in all)"
-    assert [number(value) for value in (None, float("nan"), -1.5, 12345.0)] == [
-        "–", "–", "−1.5", "1.234e+04",
-    ]  # fmt: skip
-    assert [perplexity(value) for value in (None, 6.5, 123.45, 2345.6)] == [
-        "–", "6.50", "123.5", "2,346",
-    ]  # fmt: skip
-    assert percent(-0.325) == "−32.5\u202f%"
-
-
-def test_the_page_says_which_fields_forgetting_is_measured_on(tmp_path: Path) -> None:
-    fields = {"rules": "1", "measured": ["cs", "physics"], "replayed": ["math"],
-              "n_test_papers": 9_892, "n_measured_papers": 4_252}  # fmt: skip
-    report = perplexity_report() | {"general_fields": fields}
-    text = render_release_page(full_page(perplexity=report), tmp_path / "p.html").read_text()
-    assert "no recipe replays (cs, physics): 4,252 of 9,892 general test papers" in text
-    before = render_release_page(full_page(), tmp_path / "q.html").read_text()
-    assert "no recipe replays" not in before
-
-
-def test_the_page_says_how_many_near_copies_were_left_out(tmp_path: Path) -> None:
-    perplexity = {**perplexity_report(), "near_copies_left_out": {"astro": 12, "general": 1_032}}
-    parts = {
-        "perplexity": perplexity,
-        "embeddings": {**embedding_report(), "near_copies_left_out": 12},
-        "completions": {**completion_report(), "near_copies_left_out": None},
-    }
-    text = render_release_page(full_page(**parts), tmp_path / "page.html").read_text()
-    assert "Left out: 12 astro and 1,032 general test papers" in text
-    assert "Left out: 12 test papers" in text
-    assert text.count("were kept (ASTRO_NEAR_COPIES=keep)") == 1
-    before = render_release_page(full_page(), tmp_path / "page.html").read_text()
-    assert "Left out:" not in before, "a report from before does not say"

@@ -54,6 +54,40 @@ def test_perplexity_of_a_model_that_knows_nothing_is_its_vocabulary():
     assert scores.n_windows.tolist() == [1, 3, 0]
 
 
+def documents_of(n_vocab: int) -> list[list[int]]:
+    """Ten documents of 1 to 46 ids."""
+    drawn = np.random.default_rng(1)
+    return [drawn.integers(3, n_vocab, 1 + 5 * i).tolist() for i in range(10)]
+
+
+@pytest.mark.parametrize("token_budget", [1, 100, 10**6])
+def test_neither_batch_size_nor_order_changes_a_document(tiny_base, token_budget):
+    model = load(tiny_base)
+    documents = documents_of(model.config.vocab_size)
+    asked = {"bos_id": BOS, "max_positions": 256, "progress": NO_PROGRESS}
+    here = score_documents(model, documents, [1] * 10, **asked)
+    turned = score_documents(model, documents[::-1], [1] * 10, token_budget=token_budget, **asked)
+    np.testing.assert_allclose(turned.nll_nats[::-1], here.nll_nats, rtol=1e-6)
+    assert turned.n_tokens[::-1].tolist() == here.n_tokens.tolist()
+
+
+def test_scores_are_taken_by_number_or_mask_and_joined_again():
+    whole = DocumentScores(
+        np.array([1.0, 2.0, 3.0]), np.array([1, 2, 3]), np.array([4, 5, 6]), np.array([1, 1, 2])
+    )
+    last = whole.take([2, 2])
+    assert (last.nll_nats.tolist(), last.n_windows.tolist()) == ([3.0, 3.0], [2, 2])
+    first = whole.take(np.array([True, True, False]))
+    assert first.n_bytes.tolist() == [4, 5]
+    assert len(whole.take([]).nll_nats) == 0
+    assert DocumentScores.joined([first, whole.take([2])]).summary() == whole.summary()
+
+
+def test_a_model_that_is_sure_and_wrong_has_a_number_still():
+    lost = DocumentScores(np.array([9_000.0]), np.array([3]), np.array([9]), np.array([1]))
+    assert lost.summary()["perplexity"] == math.exp(700)
+
+
 def test_every_document_begins_afresh_and_only_its_text_counts(tiny_base):
     model = load(tiny_base)
     documents = [[30, 40, 50, 60], [70, 80]]

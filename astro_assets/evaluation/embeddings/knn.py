@@ -1,0 +1,123 @@
+"""Do neighbours in a space share a subfield? Votes of the nearest, and mean average precision.
+
+Leave one out: each paper is the query once, all others are ranked. Papers that are equally near
+count against the space: those of another subfield come first. What does not belong here: where the
+nearness comes from (cosines, bm25), and finding single papers (retrieval).
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from astro_assets.evaluation.embeddings.cosines import TIE, Blocks
+
+Labels = NDArray[np.int64]
+
+K = 10
+"""Neighbours that vote."""
+_GRID = np.float32(1 / TIE)
+_FARTHEST = (1 << 30) - 1
+_FAR = np.float32(1 << 29)
+
+Keys = NDArray[np.int32]
+"""(rows, n) how far papers lie: twice the distance on a grid of 1e-6, and 1 more for the label
+that is looked for. Less is nearer, and of the equally near the others come first."""
+
+
+@dataclass(frozen=True)
+class NeighbourQuality:
+    """What neighbours say of labels."""
+
+    knn_accuracy: float
+    """Share of papers whose k nearest vote for their label; a split vote goes to the nearest."""
+    map: float
+    """Mean over papers of the average precision of finding all others of their label."""
+    n: int
+    """Papers."""
+    k: int
+    """Neighbours that vote: 10, or all others where they are fewer."""
+    majority: float
+    """Share of the largest label: what guessing it always gives."""
+
+
+def neighbour_quality(blocks: Blocks, labels: Labels) -> dict[str, NeighbourQuality]:
+    """Return per view how well the nearest papers tell a paper's label.
+
+    Args:
+        blocks: Of n papers against the same n, at least two.
+        labels: (n,) numbers of labels, each of them at least twice.
+    """
+    k = min(K, len(labels) - 1)
+    right: dict[str, int] = defaultdict(int)
+    precision: dict[str, float] = defaultdict(float)
+    for block in blocks:
+        own = labels[block.begin : block.begin + len(next(iter(block.views.values())))]
+        for view, nearness in block.views.items():
+            keys = _keys(nearness, block.begin, own[:, None] == labels)
+            order = np.sort(keys, axis=1)
+            near = _nearest(keys, order[:, k - 1], k)
+            right[view] += int((_vote(labels[near]) == own).sum())
+            # The paper itself is the farthest.
+            precision[view] += float(_average_precision(order[:, :-1] & 1 == 1).sum())
+    n, majority = len(labels), float(np.bincount(labels).max() / len(labels))
+    return {
+        view: NeighbourQuality(right[view] / n, precision[view] / n, n, k, majority)
+        for view in right
+    }
+
+
+def _keys(nearness: NDArray[np.float32], begin: int, same: NDArray[np.bool_]) -> Keys:
+    """Return distances of all papers from some, each of those from itself the farthest."""
+    others = nearness.copy()
+    rows = np.arange(len(others))
+    others[rows, begin + rows] = -np.inf
+    far = np.rint((others.max(axis=1, keepdims=True) - others) * _GRID)
+    keys: Keys = np.minimum(far, _FAR).astype(np.int32)
+    keys[rows, begin + rows] = _FARTHEST
+    keys <<= 1
+    keys |= same
+    return keys
+
+
+def _nearest(keys: Keys, within: Keys, k: int) -> NDArray[np.int64]:
+    """Return (rows, k) numbers of papers from near to far; of equal keys the first papers.
+
+    Args:
+        keys: (rows, n)
+        within: (rows,) the k-th smallest key of each row.
+        k: How many.
+    """
+    rows, papers = np.nonzero(keys <= within[:, None])
+    order = np.lexsort((papers, keys[rows, papers], rows))
+    starts = np.searchsorted(rows, np.arange(len(keys)))
+    near: NDArray[np.int64] = papers[order][starts[:, None] + np.arange(k)]
+    return near
+
+
+def _vote(near: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return per row the most frequent of k labels; of equally frequent ones the nearest.
+
+    >>> _vote(np.array([[1, 2, 2], [3, 1, 2]])).tolist()
+    [2, 3]
+    """
+    votes = (near[:, :, None] == near[:, None, :]).sum(axis=2)
+    chosen: NDArray[np.int64] = near[np.arange(len(near)), votes.argmax(axis=1)]
+    return chosen
+
+
+def _average_precision(same: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """Return per row the mean, over the right ones, of the share of right ones down to there.
+
+    >>> _average_precision(np.array([[True, False, True]])).tolist()
+    [0.8333333333333333]
+    """
+    rows, places = np.nonzero(same)
+    n_right = same.sum(axis=1)
+    starts = np.cumsum(n_right) - n_right
+    shares = (np.arange(1, len(rows) + 1) - starts[rows]) / (places + 1)
+    mean: NDArray[np.float64] = np.add.reduceat(shares, starts) / n_right
+    return mean

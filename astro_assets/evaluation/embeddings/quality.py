@@ -1,0 +1,184 @@
+"""Retrieval quality: what each model's vectors are good for, beside a baseline and plain words.
+
+The paper shows that its model spreads abstracts out (arXiv:2309.06126, figure 3) and asserts that
+this is better. Three tasks with a right answer say whether it is, for all spaces alike:
+
+- ``title``, ``title_masked``: a title looks for its own abstract among all; masked, the abstracts
+  lack the words of their own titles, so only meaning is left.
+- ``subfield``: each abstract's neighbours tell its first category.
+- ``comments``: an abstract looks for one that its authors name in their comments.
+
+Cosines are raw, as in the paper; ``centred`` has the same figures with the mean of train abstracts
+taken off every space, titles and abstracts alike. Both are needed: raw cosines of a causal model
+are mostly the one direction all its hidden states share, so raw figures say what its vectors are
+worth as they come, centred ones what they hold. What does not belong here: making vectors (spaces),
+pairs of abstracts (pairs), searching (search).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from astro_assets.evaluation.embeddings.bm25 import WordRanking
+from astro_assets.evaluation.embeddings.cosines import (
+    CENTRED,
+    RAW,
+    Blocks,
+    cosine_blocks,
+    mean_of,
+)
+from astro_assets.evaluation.embeddings.folder import EmbeddingsFolder
+from astro_assets.evaluation.embeddings.knn import Labels, neighbour_quality
+from astro_assets.evaluation.embeddings.mentions import named_pairs
+from astro_assets.evaluation.embeddings.retrieval import named_ranks, own_ranks, retrieval_of
+from astro_assets.progress import NO_PROGRESS, Progress
+
+BM25 = "bm25"
+"""The name that the ranking by words has among the spaces."""
+TASKS = ("title", "title_masked", "subfield", "comments")
+
+Figures = dict[str, dict[str, Any]]
+"""View -> task -> figures of one space."""
+
+
+def retrieval_quality(
+    folder: EmbeddingsFolder, *, progress: Progress = NO_PROGRESS
+) -> dict[str, Any]:
+    """Return what each space of a folder finds, as plain values.
+
+    ``title``, ``title_masked``, ``subfield`` and ``comments`` hold figures by space (the labels,
+    ``baseline``, ``bm25``); a space without the vectors that a task needs is not in it.
+    ``comments`` is None where no paper names another. ``centred`` holds the four again, of all
+    spaces that have train vectors.
+
+    Args:
+        folder: The vectors, and the papers they are of.
+        progress: Told per space.
+
+    Raises:
+        DamagedArtifactError: an array or the table of papers is not what the folder says.
+    """
+    asked = _Asked.of(folder.papers, folder.n_figure)
+    found: dict[str, Figures] = {}
+    names = (*folder.spaces, BM25)
+    with progress.task("rank abstracts", total=len(names), unit="spaces") as task:
+        for name in names:
+            blocks = _word_blocks if name == BM25 else _vector_blocks
+            found[name] = _figures(blocks(folder, name, asked), asked)
+            task.advance(1)
+    return _by_task(found, RAW, asked) | {"centred": _by_task(found, CENTRED, asked)}
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """The questions, the same for every space."""
+
+    labelled: NDArray[np.int64]
+    """Rows of the figure's papers with a subfield that another has too."""
+    labels: Labels
+    """Their subfields, numbered."""
+    naming: list[int]
+    """Rows of papers whose comments name others."""
+    named: list[list[int]]
+    """Per naming paper the rows of those."""
+
+    @classmethod
+    def of(cls, papers: pl.DataFrame, n_figure: int) -> _Asked:
+        """Read the questions off the papers; rows are numbers of papers."""
+        subfields = papers["subfield"].to_list()[:n_figure]
+        counts = papers["subfield"].head(n_figure).value_counts()
+        shared = sorted(name for name, n in counts.iter_rows() if name and n > 1)
+        number = {name: i for i, name in enumerate(shared)}
+        labelled = [row for row, name in enumerate(subfields) if name in number]
+        row_of = {paper: row for row, paper in enumerate(papers["id"])}
+        naming: dict[int, list[int]] = {}
+        for paper, named in named_pairs(papers):
+            naming.setdefault(row_of[paper], []).append(row_of[named])
+        return cls(
+            labelled=np.array(labelled, dtype=np.int64),
+            labels=np.array([number[subfields[row]] for row in labelled], dtype=np.int64),
+            naming=list(naming),
+            named=list(naming.values()),
+        )
+
+
+def _vector_blocks(folder: EmbeddingsFolder, space: str, asked: _Asked) -> dict[str, Blocks]:
+    """Return per task the cosines of a space, for the tasks it has vectors for."""
+    abstracts = folder.vectors(space, "abstracts")
+    titles, masked = folder.vectors(space, "titles"), folder.vectors(space, "masked")
+    mean, blocks = mean_of(folder.vectors(space, "train")), dict[str, Blocks]()
+    if abstracts is None:
+        return blocks
+    if titles is not None:
+        blocks["title"] = cosine_blocks(titles, abstracts[: folder.n_figure], mean)
+    if titles is not None and masked is not None:
+        blocks["title_masked"] = cosine_blocks(titles, masked, mean)
+    if len(asked.labelled):
+        among = abstracts[asked.labelled]
+        blocks["subfield"] = cosine_blocks(among, among, mean)
+    if asked.naming:
+        blocks["comments"] = cosine_blocks(abstracts[asked.naming], abstracts, mean)
+    return blocks
+
+
+def _word_blocks(folder: EmbeddingsFolder, _name: str, asked: _Asked) -> dict[str, Blocks]:
+    """Return per task the scores by words."""
+    figure = folder.papers.head(folder.n_figure)
+    texts, titles = folder.papers["text"].to_list(), figure["title"].to_list()
+    blocks: dict[str, Blocks] = {
+        "title": WordRanking(figure["text"].to_list()).blocks(titles),
+        "title_masked": WordRanking(figure["masked"].fill_null("").to_list()).blocks(titles),
+    }
+    if len(asked.labelled):
+        among = [texts[row] for row in asked.labelled]
+        blocks["subfield"] = WordRanking(among).blocks(among)
+    if asked.naming:
+        blocks["comments"] = WordRanking(texts).blocks([texts[row] for row in asked.naming])
+    return blocks
+
+
+def _figures(blocks: Mapping[str, Blocks], asked: _Asked) -> Figures:
+    """Return what the nearness in one space amounts to, per view and task."""
+    found: Figures = {RAW: {}, CENTRED: {}}
+    for task, some in blocks.items():
+        for view, figures in _measured(task, some, asked).items():
+            found[view][task] = figures
+    return found
+
+
+def _measured(task: str, blocks: Blocks, asked: _Asked) -> dict[str, dict[str, Any]]:
+    if task == "subfield":
+        quality = neighbour_quality(blocks, asked.labels)
+        return {view: asdict(figures) for view, figures in quality.items()}
+    if task == "comments":
+        ranks = named_ranks(blocks, asked.naming, asked.named)
+        return {view: _of_pairs(asdict(retrieval_of(these))) for view, these in ranks.items()}
+    return {view: _plain(asdict(retrieval_of(these))) for view, these in own_ranks(blocks).items()}
+
+
+def _plain(figures: dict[str, Any]) -> dict[str, Any]:
+    return figures | {"interval": list(figures["interval"])}
+
+
+def _of_pairs(figures: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "recall_at_10": figures["recall_at_10"],
+        "mrr": figures["mrr"],
+        "n_pairs": figures["n"],
+        "interval": list(figures["interval"]),
+    }
+
+
+def _by_task(found: Mapping[str, Figures], view: str, asked: _Asked) -> dict[str, Any]:
+    """Return task -> space -> figures, as reports have them."""
+    by_task: dict[str, Any] = {
+        task: {space: of[view][task] for space, of in found.items() if task in of[view]}
+        for task in TASKS
+    }
+    return by_task if asked.naming else by_task | {"comments": None}

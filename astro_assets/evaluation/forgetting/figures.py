@@ -1,0 +1,98 @@
+"""What the rings of forgetting came to, for the perplexity report.
+
+What does not belong here: which texts the rings hold (``rings``, ``self_text``, ``prose``), and how
+much a promotion allows (registry).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from astro_assets.evaluation.perplexity.scores import DocumentScores
+from astro_assets.evaluation.statistics import paired_ratio_difference
+
+_BOOTSTRAP_SEED = 20_230_912
+_PROMOTION_READS = ("far", "self_text")
+
+
+@dataclass(frozen=True)
+class RingScores:
+    """How probable the models find the documents of one ring."""
+
+    what: str
+    """A sentence: what the ring is made of."""
+    models: Mapping[str, DocumentScores]
+    """Model label -> scores, all of the same documents. A model that cannot be compared on them
+    (another tokenizer on token ids that were sampled) is absent."""
+
+
+def forgetting_figures(rings: Mapping[str, RingScores]) -> dict[str, Any]:
+    """Return the report's object ``forgetting``.
+
+    Args:
+        rings: Name (``rings.RING_WORDS``) -> scores. Rings without a model or a token are left out.
+
+    Returns:
+        ``rings``: per name ``what``, ``n_documents``, ``n_tokens`` (the first model's),
+        ``n_bytes``, ``models`` (label -> perplexity, bits per byte) and ``tuned_minus_base``: nats
+        per token with its 95 % interval, bootstrap over documents, and the same as ``rise``, the
+        share by which perplexity rose (exp(nats) - 1); None without base and tuned.
+        ``rise_far``: that of far abstracts. ``drift_nats_per_token``: of text sampled from the
+        base, an estimate of KL(base || tuned) per token. These two are what a promotion reads.
+    """
+    figures = {name: _ring(ring) for name, ring in rings.items() if _is_measured(ring)}
+    far, own = (_difference_of(figures, name) for name in _PROMOTION_READS)
+    return {
+        "rings": figures,
+        "rise_far": far and far["rise"],
+        "drift_nats_per_token": own and own["nats_per_token"],
+    }
+
+
+def _is_measured(ring: RingScores) -> bool:
+    return bool(ring.models) and all(scores.n_tokens.any() for scores in ring.models.values())
+
+
+def _difference_of(figures: Mapping[str, Any], name: str) -> dict[str, Any] | None:
+    found: dict[str, Any] | None = figures.get(name, {}).get("tuned_minus_base")
+    return found
+
+
+def _ring(ring: RingScores) -> dict[str, Any]:
+    summaries = {label: scores.summary() for label, scores in ring.models.items()}
+    first = next(iter(summaries.values()))
+    return {
+        "what": ring.what,
+        **{name: first[name] for name in ("n_documents", "n_tokens", "n_bytes")},
+        "models": {
+            label: {name: summary[name] for name in ("perplexity", "bits_per_byte")}
+            for label, summary in summaries.items()
+        },
+        "tuned_minus_base": _tuned_minus_base(ring.models),
+    }
+
+
+def _tuned_minus_base(models: Mapping[str, DocumentScores]) -> dict[str, float | int] | None:
+    """Return the paired difference per token; None where tokens are not the same for both."""
+    if "base" not in models or "tuned" not in models:
+        return None
+    base, tuned = models["base"], models["tuned"]
+    if not np.array_equal(base.n_tokens, tuned.n_tokens):
+        return None
+    found = paired_ratio_difference(
+        tuned.nll_nats, base.nll_nats, base.n_tokens, seed=_BOOTSTRAP_SEED
+    )
+    return {
+        "nats_per_token": found.estimate,
+        "low": found.low,
+        "high": found.high,
+        "rise": math.expm1(found.estimate),
+        "rise_low": math.expm1(found.low),
+        "rise_high": math.expm1(found.high),
+        "n_documents": len(base.nll_nats),
+    }

@@ -1,0 +1,122 @@
+"""Forgetting: what tuning cost elsewhere, in rings around astronomy, beside promotion's bounds.
+
+What does not belong here: the promotion decision itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from astro_assets.evaluation.figures import forgetting as figures
+from astro_assets.evaluation.pages.blocks import (
+    Block,
+    Cell,
+    Table,
+    Words,
+    notes,
+    pictures,
+    row,
+    table,
+)
+from astro_assets.evaluation.pages.sections.shared import between
+from astro_assets.evaluation.pages.text import cleaned, number, percent
+from astro_assets.evaluation.pages.values import at, ends_at, in_order, number_at
+
+ALL_FELL = -0.3
+"""From this fall of general perplexity on, the base had never seen such prose."""
+
+
+def forgetting_blocks(
+    report: Mapping[str, Any], *, allowed_rise: float, allowed_drift: float
+) -> list[Block]:
+    """Return the section's blocks.
+
+    Args:
+        report: the perplexity report.
+        allowed_rise: share by which promotion lets perplexity rise on far fields.
+        allowed_drift: nats per token that promotion allows on the base's own text.
+    """
+    rings = at(report, "forgetting", "rings") or {}
+    return [
+        Words(_lead(report, allowed_rise=allowed_rise, allowed_drift=allowed_drift), "lead"),
+        *notes(general_sentence(report, allowed_rise)),
+        *pictures(
+            (
+                figures.rises(report, allowed_rise=allowed_rise, allowed_drift=allowed_drift),
+                "Rise of perplexity from base to tuned with 95\u202f% intervals; below zero is"
+                " better than the base. Red bars: the bounds that promotion reads.",
+            )
+        ),
+        *_rings(rings),
+        *notes(*_in_words(rings)),
+    ]
+
+
+def general_sentence(report: Mapping[str, Any], allowed_rise: float) -> str | None:
+    """Return what all of the general side says; ``allowed_rise`` is promotion's bound."""
+    rise = number_at(report, "rise_general")
+    if rise is None:
+        return None
+    told = f"General perplexity changed by {percent(rise)}."
+    if rise < ALL_FELL:
+        return (
+            f"{told} It falls too, because this base has never seen such prose: much of what the"
+            " tuned model learned is how abstracts are written, not astronomy alone."
+        )
+    if rise > allowed_rise:
+        return f"{told} The tuned model has forgotten some of what its base could do."
+    if rise > 0:
+        return f"{told} A little was forgotten, no more than is allowed."
+    return f"{told} No forgetting shows there; other abstracts share the register, though."
+
+
+def _lead(report: Mapping[str, Any], *, allowed_rise: float, allowed_drift: float) -> str:
+    rise = number_at(report, "forgetting", "rise_far")
+    drift = number_at(report, "forgetting", "drift_nats_per_token")
+    told = []
+    if rise is not None:
+        told.append(
+            f"on far fields perplexity changed by {percent(rise)} (allowed {percent(allowed_rise)})"
+        )
+    if drift is not None:
+        told.append(
+            f"on text of the base’s own the tuned model is {number(drift, '+.3f')} nats per token"
+            f" away from it (allowed {number(allowed_drift, '.3g')})"
+        )
+    if not told:
+        return "The rings of forgetting were not measured in this report."
+    is_within = (rise is None or rise <= allowed_rise) and (drift is None or drift <= allowed_drift)
+    start = "Within bounds: " if is_within else "Too much was forgotten: "
+    return f"{start}{'; '.join(told)}."
+
+
+def _in_words(rings: Mapping[str, Any]) -> list[str]:
+    """Return what each ring is."""
+    return [
+        f"{name[0].upper()}{name[1:]}: {cleaned(rings[key]['what'], 400)}"
+        for key, name in figures.RINGS.items()
+        if at(rings, key, "what")
+    ]
+
+
+def _rings(rings: Mapping[str, Any]) -> list[Table]:
+    names = [key for key in figures.RINGS if rings.get(key)]
+    labels = in_order({label for key in names for label in rings[key].get("models") or {}})
+    rows = []
+    for key in names:
+        found = rings[key]
+        difference = found.get("tuned_minus_base")
+        rise = number_at(difference, "rise")
+        ends = ends_at(difference, keys=("rise_low", "rise_high"), scale=100)
+        rows.append(
+            row(
+                figures.RINGS[key],
+                number(number_at(found, "n_documents"), ",.0f"),
+                *(number(number_at(found, "models", m, "bits_per_byte"), ".4f") for m in labels),
+                Cell(percent(rise), between(*ends, "+.1f")),
+                number(number_at(difference, "nats_per_token"), "+.4f"),
+            )
+        )
+    head = ("Ring", "Texts", *labels, "Rise", "Nats per token")
+    return table("Bits per byte of each model, and tuned against base", head, rows)

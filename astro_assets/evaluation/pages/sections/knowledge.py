@@ -1,0 +1,171 @@
+"""Knowledge: questions by every method, the verdict in words, and two probes.
+
+What does not belong here: how the verdict is reached (``evaluation.knowledge``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from astro_assets.evaluation.figures import knowledge as figures
+from astro_assets.evaluation.pages.blocks import (
+    Block,
+    Cell,
+    Heading,
+    Table,
+    Words,
+    notes,
+    pictures,
+    row,
+    table,
+)
+from astro_assets.evaluation.pages.sections.shared import between, model_cell, share_cell
+from astro_assets.evaluation.pages.text import cleaned, number, percent
+from astro_assets.evaluation.pages.values import at, ends_at, in_order, measured, number_at
+
+Report = Mapping[str, Any]
+
+
+def knowledge_blocks(report: Report) -> list[Block]:
+    """Return the section's blocks."""
+    others = report.get("other_questions")
+    return [
+        Words(verdict_sentence(report), "lead"),
+        *_questions(report, "knowledge"),
+        *_outside(others),
+        *_probes(report),
+        *notes(*(cleaned(note, 300) for note in (report.get("notes") or [])[:20])),
+    ]
+
+
+def verdict_sentence(report: Report) -> str:
+    """Return the verdict on the questions in words."""
+    verdict = report.get("verdict")
+    if verdict is None:
+        return "The questions were asked of one model: there is nothing to compare it with."
+    margin = percent(number_at(report, "margin"), ".0%")
+    return {
+        "not worse": f"The tuned model is not worse than its base by more than {margin}.",
+        "worse": f"The tuned model is worse than its base by more than {margin}.",
+        "undecided": f"Whether the tuned model is worse by more than {margin} is not decided:"
+        " so few questions cannot tell.",
+        "not measurable": "The base does not answer better than by chance, so these questions"
+        " cannot tell whether anything was forgotten.",
+    }.get(str(verdict), "The verdict is none that is known.")
+
+
+def _questions(report: Report, name: str) -> list[Block]:
+    headline = report.get("headline")
+    told = "" if headline is None else (
+        f" The verdict rests on “{figures.method_name(str(headline))}”, chosen on the base"
+        " alone."
+    )  # fmt: skip
+    n = number(number_at(report, "n_questions"), ",.0f")
+    source = cleaned(report.get("source", "unknown source"), 120)
+    return [
+        Words(f"{n} multiple-choice questions ({source}), asked in several ways.{told}"),
+        *pictures(
+            (
+                figures.accuracies(report, name),
+                "Share of right answers by method, with 95\u202f% intervals. The upright line is"
+                " chance.",
+            )
+        ),
+        *_method_table(report),
+        *notes(*_methods_in_words(report)),
+    ]
+
+
+def _method_table(report: Report) -> list[Table]:
+    methods = report.get("methods") or {"": report}
+    labels = in_order({m for found in methods.values() for m in measured(at(found, "models"))})
+    rows = [
+        row(
+            figures.method_name(key) if key else "right answers",
+            *(
+                share_cell(*(number_at(found, "models", m, k) for k in ("accuracy", "low", "high")))
+                for m in labels
+            ),
+            _difference(at(found, "difference")),
+            cleaned(at(found, "verdict") or "–", 40),
+        )
+        for key, found in methods.items()
+    ]
+    chance = percent(number_at(report, "chance"), ".1%")
+    head = ("Asked for", *labels, "Tuned − base", "Verdict")
+    return table(f"Right answers; chance is {chance}", head, rows)
+
+
+def _difference(found: Any) -> Cell:
+    value = number_at(found, "accuracy")
+    return Cell(percent(value), between(*ends_at(found, scale=100), "+.1f"))
+
+
+def _methods_in_words(report: Report) -> list[str]:
+    return [
+        f"{figures.method_name(key).capitalize()}: {cleaned(found['what'], 300)}"
+        for key, found in (report.get("methods") or {}).items()
+        if isinstance(found, Mapping) and found.get("what")
+    ]
+
+
+def _outside(others: Any) -> list[Block]:
+    """Return the user's questions outside astronomy."""
+    if not others:
+        return []
+    return [
+        Heading("Questions outside astronomy"),
+        Words(verdict_sentence(others)),
+        *_questions(others, "other_questions"),
+    ]
+
+
+def _probes(report: Report) -> list[Block]:
+    equations, constellations = report.get("equations"), report.get("constellations")
+    parts: list[Block] = [*_equations(equations), *_constellations(constellations)]
+    return [Heading("Probes"), *parts] if parts else []
+
+
+def _equations(found: Any) -> list[Table]:
+    models = at(found, "models") or {}
+    rows = [
+        row(
+            model_cell(label),
+            percent(number_at(models, label, "rank_1"), ".1%"),
+            number(number_at(models, label, "mrr"), ".3f"),
+            number(number_at(models, label, "median_rank"), ",.3g"),
+            number(number_at(models, label, "edit_distance"), ".3f"),
+            number(number_at(models, label, "n_exact"), ",.0f"),
+        )
+        for label in measured(models)
+    ]
+    chance = percent(number_at(found, "chance_rank_1"), ".1%")
+    n = number(number_at(found, "n"), ",.0f")
+    head = ("Model", "First", "Mean recip. rank", "Median rank", "Edit distance", "Exact")
+    return table(
+        f"Named equations to LaTeX: the rank of the right one among {n} (first by chance:"
+        f" {chance}), and the edit distance of a free answer",
+        head,
+        rows,
+    )
+
+
+def _constellations(found: Any) -> list[Table]:
+    models = at(found, "models") or {}
+    rows = [
+        row(
+            model_cell(label),
+            share_cell(*(number_at(models, label, key) for key in ("right", "low", "high"))),
+            number(number_at(models, label, "mrr"), ".3f"),
+        )
+        for label in measured(models)
+    ]
+    chance = percent(number_at(found, "chance"), ".1%")
+    n = number(number_at(found, "n"), ",.0f")
+    return table(
+        f"Objects to their constellations, {n} of them (chance: {chance}); an analogue of"
+        " Galactica’s probe of galaxy clusters, not that probe",
+        ("Model", "Right", "Mean recip. rank"),
+        rows,
+    )

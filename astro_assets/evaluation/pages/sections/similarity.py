@@ -1,0 +1,153 @@
+"""Similarity: the paper's figure 3, the other way round, the spread, telling pairs.
+
+What does not belong here: whether similar papers are found by it (``retrieval``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from astro_assets.evaluation.figures import similarity as figures
+from astro_assets.evaluation.pages.blocks import (
+    Block,
+    Cell,
+    Table,
+    Words,
+    notes,
+    pictures,
+    row,
+    table,
+)
+from astro_assets.evaluation.pages.sections.shared import left_out_sentence, model_cell
+from astro_assets.evaluation.pages.text import cleaned, number, percent
+from astro_assets.evaluation.pages.values import at, in_order, number_at
+
+MAX_EXAMPLES = 8
+SPACES_LAST = ("baseline", "bm25")
+
+Report = Mapping[str, Any]
+
+
+def similarity_blocks(report: Report) -> list[Block]:
+    """Return the section's blocks."""
+    baseline = cleaned(report.get("baseline", "a baseline encoder"), 80)
+    return [
+        Words(
+            f"Each of {number(number_at(report, 'n_abstracts'), ',.0f')} held-out abstracts becomes"
+            f" one vector, the mean of its last hidden states. Over all"
+            f" {number(number_at(report, 'n_pairs'), ',.0f')} pairs, the models’ cosine similarity"
+            f" stands beside that of a baseline encoder ({baseline})."
+        ),
+        *pictures(
+            (
+                figures.bins(report),
+                "As the paper’s figure 3: mean and standard deviation of the models’ similarity,"
+                " for pairs the baseline finds about equally similar.",
+            ),
+            (
+                figures.bins_by_model(report),
+                "The other way round: the baseline’s similarity, for pairs a model finds about"
+                " equally similar.",
+            ),
+            (
+                figures.spread(report),
+                "All pairs. A model that uses its space well does not find everything alike; mean"
+                " and principal directions are taken from training papers.",
+            ),
+        ),
+        *_spearman(report, baseline),
+        *_telling_pairs(report, baseline),
+        *_paper_s_pairs(report, baseline),
+        *notes(left_out_sentence(report), _whitening(report), _without_baseline(report)),
+    ]
+
+
+def spaces_of(found: Mapping[str, Any]) -> list[str]:
+    """Return the spaces of a table: models, then baseline, then BM25."""
+    models = [name for name in in_order(found) if name not in SPACES_LAST]
+    return models + [name for name in SPACES_LAST if name in found]
+
+
+def space_name(space: str, baseline: str) -> str:
+    """Return what a space is called on the page."""
+    return {"baseline": cleaned(baseline, 60), "bm25": "BM25"}.get(space, cleaned(space, 40))
+
+
+def _spearman(report: Report, baseline: str) -> list[Table]:
+    spearman, spread = report.get("spearman") or {}, report.get("spread") or {}
+    names = spaces_of({**{name: 1 for name in spearman}, **(spread.get("raw") or {})})
+    rows = [
+        row(
+            model_cell(name, space_name(name, baseline)),
+            number(number_at(spearman, name), ".3f"),
+            *(_mean_and_spread(at(spread, kind, name)) for kind in figures.KINDS),
+        )
+        for name in names
+    ]
+    head = ("Space", "Spearman ρ", *(words.capitalize() for words in figures.KINDS.values()))
+    return table(
+        "Rank agreement with the baseline, and the similarity of all pairs: mean and standard"
+        " deviation",
+        head,
+        rows,
+    )
+
+
+def _mean_and_spread(found: Any) -> Cell:
+    std = number_at(found, "std")
+    return Cell(number(number_at(found, "mean"), ".3f"), "" if std is None else f"± {std:.3f}")
+
+
+def _telling_pairs(report: Report, baseline: str) -> list[Table]:
+    pairs = (report.get("examples") or [])[:MAX_EXAMPLES]
+    labels = [*figures.models_of(report), "baseline"]
+    rows = [
+        row(
+            " · ".join(cleaned(title, 160) for title in pair.get("titles") or ()),
+            *(number(number_at(pair, label), ".3f") for label in labels),
+            percent(number_at(pair, "rank_difference"), "+.0%"),
+        )
+        for pair in pairs
+    ]
+    n = number(number_at(report, "n_sampled_pairs"), ",.0f")
+    head = ("Two papers", *labels[:-1], space_name("baseline", baseline), "Ranks")
+    return table(
+        f"Telling pairs: their rank moved most, among {n} sampled ones. Cosine similarity",
+        head,
+        rows,
+    )
+
+
+def _paper_s_pairs(report: Report, baseline: str) -> list[Block]:
+    rows, labels = [], [*figures.models_of(report), "baseline"]
+    for pair in (report.get("paper_pairs") or [])[:MAX_EXAMPLES]:
+        ours = pair.get("ours")
+        rows.append(
+            row(
+                " · ".join(cleaned(title, 160) for title in pair.get("titles") or ()),
+                number(number_at(pair, "paper", "ada-002"), ".2f"),
+                number(number_at(pair, "paper", "AstroLLaMA"), ".2f"),
+                *(number(number_at(ours, label), ".3f") for label in labels),
+            )
+        )
+    head = ("Two papers", "ada-002", "AstroLLaMA", *labels[:-1], space_name("baseline", baseline))
+    absent = any(not pair.get("ours") for pair in report.get("paper_pairs") or [])
+    return [
+        *table("The two pairs the paper shows: its similarities, and ours", head, rows),
+        *notes("A dash: a paper of the pair is not among the abstracts here." if absent else None),
+    ]
+
+
+def _without_baseline(report: Report) -> str | None:
+    n = number_at(report, "n_without_baseline")
+    if not n:
+        return None
+    return f"{n:,.0f} abstracts have no vector of the baseline’s and are not compared."
+
+
+def _whitening(report: Report) -> str | None:
+    n_train = number_at(report, "whitening", "n_train")
+    if n_train is None:
+        return None
+    return f"Means and whitening are fitted on {n_train:,.0f} training papers, not on these."

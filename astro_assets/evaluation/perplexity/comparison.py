@@ -1,0 +1,171 @@
+"""What the scores of several models say side by side: the figures of the perplexity report.
+
+Figures of one model are there for every label; comparisons are None unless both models are there.
+
+What does not belong here: running models (``model_scores``) and writing files (``report``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from astro_assets.evaluation.forgetting.figures import RingScores, forgetting_figures
+from astro_assets.evaluation.forgetting.rings import RING_WORDS
+from astro_assets.evaluation.perplexity.forward import forward_figures
+from astro_assets.evaluation.perplexity.intervals import Drawn, ends, reduction_figures
+from astro_assets.evaluation.perplexity.model_scores import ModelScores
+from astro_assets.evaluation.perplexity.scores import DocumentScores
+from astro_assets.evaluation.perplexity.sets import LATER, WITH_NEAR_COPIES, Sets
+from astro_assets.evaluation.perplexity.strata import strata_figures
+from astro_assets.evaluation.selection import FIELDS
+
+TRAIN_BLOCKS = "astro_train"
+PAPER_REDUCTION = 0.325
+"""The paper's own, 9.7 to 6.55: of *training* perplexity, on packed blocks (arXiv:2309.06126,
+figure 1). Held-out reductions are another number."""
+
+Scores = Mapping[str, ModelScores]
+"""Model label -> what it scores."""
+
+
+def compare(scores: Scores, sets: Sets) -> dict[str, Any]:
+    """Return the figures of all models and their differences, as ``report.json`` has them."""
+    documents = {field: Drawn.documents(_documents(scores, field)) for field in FIELDS}
+    blocks = {name: _drawn_blocks(scores, name) for name in (*FIELDS, TRAIN_BLOCKS)}
+    reductions = _reductions(documents["astro"], blocks)
+    strata, left_out = strata_figures(sets.fields["astro"], _documents(scores, "astro"))
+    return {
+        "models": _models(scores, documents, blocks),
+        "reduction_astro": reductions and reductions["astro_per_document"]["reduction"],
+        "rise_general": documents["general"].perplexity_ratio("tuned", "base").estimate - 1
+        if reductions
+        else None,
+        "tuned_minus_base": _tuned_minus("base", scores, documents),
+        "tuned_minus_champion": _tuned_minus("champion", scores, documents),
+        "reductions": reductions,
+        "strata": strata,
+        "strata_left_out": left_out,
+        "near_copies_left_out": sets.near_copies_left_out,
+        "with_near_copies": _with_near_copies(scores),
+        "forward": _forward(scores, sets),
+        "forgetting": _forgetting(scores),
+    }
+
+
+def _documents(scores: Scores, name: str) -> dict[str, DocumentScores]:
+    """Return the scores on a set of those models that were measured on it."""
+    return {label: own.documents[name] for label, own in scores.items() if name in own.documents}
+
+
+def _drawn_blocks(scores: Scores, name: str) -> Drawn | None:
+    found = {label: own.blocks.get(name) for label, own in scores.items()}
+    measured = {label: own for label, own in found.items() if own is not None}
+    return Drawn.blocks(measured) if measured else None
+
+
+def _models(
+    scores: Scores, documents: Mapping[str, Drawn], blocks: Mapping[str, Drawn | None]
+) -> dict[str, Any]:
+    """Return the figures of each model; ``champion`` is None where there is none."""
+    models: dict[str, Any] = {}
+    for label, own in scores.items():
+        models[label] = {
+            field: {
+                "per_document": _document_figures(own.documents[field], documents[field], label),
+                "packed_blocks": _block_figures(own, blocks[field], field, label),
+            }
+            for field in FIELDS
+        }
+        train = _block_figures(own, blocks[TRAIN_BLOCKS], TRAIN_BLOCKS, label)
+        models[label][TRAIN_BLOCKS] = {"packed_blocks": train}
+    return {**models, "champion": models.get("champion")}
+
+
+def _document_figures(scores: DocumentScores, drawn: Drawn, label: str) -> dict[str, Any]:
+    return {
+        **scores.summary(),
+        "interval": {
+            "perplexity": ends(drawn.perplexity(label)),
+            "bits_per_byte": ends(drawn.bits_per_byte(label)),
+        },
+    }
+
+
+def _block_figures(
+    scores: ModelScores, drawn: Drawn | None, name: str, label: str
+) -> dict[str, Any] | None:
+    own = scores.blocks.get(name)
+    if own is None or drawn is None:
+        return None
+    return {**own.summary(), "interval": {"perplexity": ends(drawn.perplexity(label))}}
+
+
+def _tuned_minus(
+    other: str, scores: Scores, documents: Mapping[str, Drawn]
+) -> dict[str, dict[str, float | int]] | None:
+    """Return tuned minus another model in nats per byte, per field, with its paired interval."""
+    if "tuned" not in scores or other not in scores:
+        return None
+    gaps = {
+        field: drawn.nats_per_byte_between("tuned", other) for field, drawn in documents.items()
+    }
+    return {
+        field: {
+            "nats_per_byte": gap.estimate,
+            "low": gap.low,
+            "high": gap.high,
+            "n_documents": documents[field].n_items,
+        }
+        for field, gap in gaps.items()
+    }
+
+
+def _reductions(astro: Drawn, blocks: Mapping[str, Drawn | None]) -> dict[str, Any] | None:
+    """Return by how much tuning lowered perplexity in each measure, beside the paper's."""
+    found = {
+        "astro_per_document": _reduction(astro),
+        "astro_packed": _reduction(blocks["astro"]),
+        "astro_train_packed": _reduction(blocks[TRAIN_BLOCKS]),
+    }
+    if found["astro_per_document"] is None:
+        return None
+    return {**found, "paper_train_packed": PAPER_REDUCTION}
+
+
+def _reduction(drawn: Drawn | None) -> dict[str, Any] | None:
+    if drawn is None or not {"base", "tuned"} <= set(drawn.nll_nats):
+        return None
+    return reduction_figures(drawn)
+
+
+def _with_near_copies(scores: Scores) -> dict[str, Any] | None:
+    """Return what astronomy comes to with the near copies in; None where none were left out."""
+    found = _documents(scores, WITH_NEAR_COPIES)
+    if not found:
+        return None
+    drawn = Drawn.documents(found)
+    return {label: _document_figures(own, drawn, label) for label, own in found.items()}
+
+
+def _forgetting(scores: Scores) -> dict[str, Any]:
+    found = {name: _documents(scores, name) for name in RING_WORDS}
+    return forgetting_figures(
+        {name: RingScores(RING_WORDS[name], own) for name, own in found.items() if own}
+    )
+
+
+def _forward(scores: Scores, sets: Sets) -> dict[str, Any] | None:
+    """Return the later papers beside their model's contemporaries among the test papers."""
+    if sets.later is None:
+        return None
+    cut = str(sets.later.cut)
+    months = sets.fields["astro"].months
+    contemporary = np.flatnonzero([bool(month) and month <= cut for month in months]).tolist()
+    return forward_figures(
+        sets.later,
+        _documents(scores, LATER),
+        {label: own.take(contemporary) for label, own in _documents(scores, "astro").items()},
+    )

@@ -1,0 +1,208 @@
+"""Forward in time: a model on papers first submitted after its corpus ended.
+
+Random test papers are a model's contemporaries: it has read what was written around them. Later
+papers are not, and by how much its gain over the base fades on them says how stale it is.
+
+What does not belong here: where a model's corpus ended (registry), and scoring (``scores``).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+from typing import Any
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from astro_assets.corpus.tokenizer import Tokenizer
+from astro_assets.evaluation.perplexity.scores import DocumentScores
+from astro_assets.evaluation.samples import Sample
+from astro_assets.evaluation.selection import take_tokens
+from astro_assets.evaluation.statistics import (
+    Interval,
+    drawn_sums,
+    interval_of,
+    paired_ratio_difference,
+)
+from astro_assets.months import Month
+
+MAX_MONTHS = 24
+"""Months that are measured at most."""
+LAST_MONTHS = 3
+"""The fade is read off the last so many."""
+_BOOTSTRAP_SEED = 20_230_912
+_FADE_SEEDS = (_BOOTSTRAP_SEED, _BOOTSTRAP_SEED + 1)
+"""Two: sets of one size and one seed would be drawn alike, and they are independent."""
+
+
+@dataclass(frozen=True)
+class LaterPapers:
+    """What one of the measured models cannot have read."""
+
+    cut: Month
+    """The last month of the corpus it was trained on."""
+    label: str
+    """Which of the models: ``champion``, or ``model``."""
+    papers: pl.DataFrame
+    """First submitted after the cut, of both sides of the split; columns of ``read_texts``."""
+
+
+@dataclass(frozen=True)
+class Later:
+    """Some of the later papers, month after month, in sampling order within each."""
+
+    sample: Sample
+    month_of: tuple[str, ...]
+    """``YYYY-MM`` of each paper of the sample."""
+    n_later_papers: int
+    """All papers after the cut, sampled or not."""
+    cut: Month
+    label: str
+
+
+def later_papers(texts: pl.DataFrame, cut: Month) -> pl.DataFrame:
+    """Return the papers first submitted after the month ``cut``, in their order."""
+    return texts.filter(pl.col("submission_month") > str(cut))
+
+
+def take_later(later: LaterPapers, tokenizer: Tokenizer, *, max_tokens: int) -> Later:
+    """Return what is read of the later papers: the cap is split evenly over the months.
+
+    At most 24 months are read: the last three, and of the others some that are spread evenly, the
+    first among them. Within a month papers come in the order of every sample (``selection``). None
+    after the cut: an empty sample.
+
+    Args:
+        later: The papers; any up to the cut are not read.
+        tokenizer: Whose tokens the cap counts.
+        max_tokens: Text tokens at most (but at least one paper of each month).
+    """
+    papers = later_papers(later.papers, later.cut)
+    months = _spread(sorted(papers["submission_month"].unique().to_list()))
+    parts = [
+        take_tokens(
+            papers.filter(pl.col("submission_month") == month),
+            tokenizer,
+            max_tokens=max_tokens // len(months),
+            what=f"papers of {month}",
+        )
+        for month in months
+    ]
+    return Later(
+        sample=_joined(parts),
+        month_of=tuple(m for m, part in zip(months, parts, strict=True) for _ in part.ids),
+        n_later_papers=len(papers),
+        cut=later.cut,
+        label=later.label,
+    )
+
+
+def _joined(parts: Sequence[Sample]) -> Sample:
+    return Sample(
+        *(tuple(one for part in parts for one in getattr(part, f.name)) for f in fields(Sample))
+    )
+
+
+def _spread(months: Sequence[str]) -> list[str]:
+    """Return at most 24 of the months: the last three, and others spread evenly from the first."""
+    if len(months) <= MAX_MONTHS:
+        return list(months)
+    early, n = months[:-LAST_MONTHS], MAX_MONTHS - LAST_MONTHS
+    return [early[i * (len(early) - 1) // (n - 1)] for i in range(n)] + list(months[-LAST_MONTHS:])
+
+
+def forward_figures(
+    later: Later,
+    scores: Mapping[str, DocumentScores],
+    contemporaries: Mapping[str, DocumentScores],
+) -> dict[str, Any] | None:
+    """Return the report's object ``forward``; None where no paper is later than the cut.
+
+    Only the base and the model of the cut are told: the release's own tuned model has trained on
+    later papers.
+
+    Args:
+        later: What was read.
+        scores: Label -> scores of ``later.sample``.
+        contemporaries: Label -> scores of held-out papers up to the cut.
+
+    Returns:
+        ``contemporaries`` and each of ``months``: month, months since the cut, documents, bits per
+        UTF-8 byte per model, and ``gain``: base minus model, paired by document, with a 95 %
+        interval; None without a base. ``fade``: the gain on contemporaries minus that on the last
+        three months, the two sets drawn independently; None where a gain is missing. ``n_tokens``:
+        of the later papers by the model's own tokenizer.
+    """
+    if not later.sample.ids:
+        return None
+    of_month = np.asarray(later.month_of)
+    months = list(dict.fromkeys(later.month_of))
+    told = {label: scores[label] for label in ("base", later.label) if label in scores}
+    then = {label: contemporaries[label] for label in told if label in contemporaries}
+    last = _chosen(told, np.isin(of_month, months[-LAST_MONTHS:]))
+    return {
+        "cut": str(later.cut),
+        "label": later.label,
+        "n_later_papers": later.n_later_papers,
+        "contemporaries": {"month": None, "months_since": 0} | _measured(then, later.label),
+        "months": [
+            {"month": month, "months_since": _months_between(later.cut, Month.parse(month))}
+            | _measured(_chosen(told, of_month == month), later.label)
+            for month in months
+        ],
+        "fade": _fade(then, last, later.label),
+        "n_tokens": int(told[later.label].n_tokens.sum()),
+    }
+
+
+def _chosen(
+    scores: Mapping[str, DocumentScores], documents: NDArray[np.bool_]
+) -> dict[str, DocumentScores]:
+    return {label: of.take(documents) for label, of in scores.items()}
+
+
+def _measured(scores: Mapping[str, DocumentScores], label: str) -> dict[str, Any]:
+    """Return documents, bits per byte per model and the gain of ``label`` over the base."""
+    has_text = {name: of for name, of in scores.items() if of.n_bytes.any()}
+    gain = None
+    if {"base", label} <= set(has_text):
+        base, model = has_text["base"], has_text[label]
+        found = paired_ratio_difference(
+            base.nll_nats, model.nll_nats, base.n_bytes, seed=_BOOTSTRAP_SEED
+        )
+        gain = _in_bits(found)
+    return {
+        "n_documents": max((len(of.nll_nats) for of in scores.values()), default=0),
+        "bits_per_byte": {
+            name: float(of.nll_nats.sum() / of.n_bytes.sum()) / math.log(2)
+            for name, of in has_text.items()
+        },
+        "gain": gain,
+    }
+
+
+def _fade(
+    then: Mapping[str, DocumentScores], last: Mapping[str, DocumentScores], label: str
+) -> dict[str, float] | None:
+    """Return how much of the gain is gone on the last papers, with its interval."""
+    gains: list[NDArray[np.float64]] = []
+    for seed, of in zip(_FADE_SEEDS, (then, last), strict=True):
+        if not {"base", label} <= set(of) or not of["base"].n_bytes.any():
+            return None
+        saved_nats = of["base"].nll_nats - of[label].nll_nats
+        saved, n_bytes = drawn_sums([saved_nats, of["base"].n_bytes], seed=seed)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            gains.append(saved / n_bytes)
+    return _in_bits(interval_of(gains[0] - gains[1]))
+
+
+def _in_bits(nats: Interval) -> dict[str, float]:
+    ends = {"bits_per_byte": nats.estimate, "low": nats.low, "high": nats.high}
+    return {name: value / math.log(2) for name, value in ends.items()}
+
+
+def _months_between(first: Month, last: Month) -> int:
+    return (last.year - first.year) * 12 + last.number - first.number

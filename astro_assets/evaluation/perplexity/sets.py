@@ -1,0 +1,109 @@
+"""The sets of documents that a perplexity report measures, each under one bound on tokens.
+
+Which documents they are depends on no model: ``sampled_by`` counts the tokens of the bound. A
+document may stand in several sets; it is scored once all the same (``model_scores``).
+
+What does not belong here: running models, and what is made of their scores (``report``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import polars as pl
+
+from astro_assets.corpus.tokenizer import Tokenizer
+from astro_assets.evaluation.forgetting.rings import take_rings
+from astro_assets.evaluation.perplexity.forward import Later, LaterPapers, take_later
+from astro_assets.evaluation.samples import Sample
+from astro_assets.evaluation.selection import take_held_out, take_tokens, within
+
+BASE = "base"
+WITH_NEAR_COPIES = "with_near_copies"
+LATER = "later"
+PROSE = "prose"
+
+
+@dataclass(frozen=True)
+class Sets:
+    """What is measured per document."""
+
+    fields: dict[str, Sample]
+    """``astro`` and ``general``: the headline's test papers."""
+    with_near_copies: Sample | None
+    """Astronomy with the near copies in; None: none were left out."""
+    rings: dict[str, Sample]
+    """Ring of forgetting -> its documents; those without documents are absent."""
+    later: Later | None
+    """Papers submitted after a model's cut; None: there are none."""
+    near_copies_left_out: dict[str, int] | None
+    """Field -> papers; None: near copies were kept."""
+    general: dict[str, Any]
+    """Which general fields are measured, and how many papers they have."""
+
+    def samples(self) -> dict[str, Sample]:
+        """Return every set by name, the headline's first."""
+        others: dict[str, Sample | None] = {
+            WITH_NEAR_COPIES: self.with_near_copies,
+            **self.rings,
+            LATER: self.later.sample if self.later else None,
+        }
+        return {**self.fields, **{name: own for name, own in others.items() if own is not None}}
+
+    def samples_for(self, label: str) -> dict[str, Sample]:
+        """Return the sets that a model is measured on.
+
+        Later papers are for the base and the model they are later for: another may have trained on
+        them.
+        """
+        reads_later = self.later is not None and label in (BASE, self.later.label)
+        return {name: own for name, own in self.samples().items() if name != LATER or reads_later}
+
+
+def take_sets(
+    texts: Mapping[str, pl.DataFrame],
+    sampled_by: Tokenizer,
+    *,
+    max_tokens: int,
+    near_copies: Mapping[str, Collection[str]] | None,
+    later: LaterPapers | None,
+    prose: Sample | None,
+) -> Sets:
+    """Return what is measured: fields, rings, later papers, the user's prose.
+
+    Args:
+        texts: Per field (``astro``, ``general``) the test papers, all columns of ``read_texts``.
+        sampled_by: Whose tokens the bound counts.
+        max_tokens: Text tokens per set at most (but at least one document).
+        near_copies: Per field the ids of papers to leave out; None leaves none out.
+        later: Papers submitted after the cut of one of the models.
+        prose: The user's texts outside astronomy; the bound takes the first ones.
+
+    Raises:
+        EmptyCorpusError: a field has no test paper.
+    """
+    held_out = take_held_out(texts, sampled_by, max_tokens=max_tokens, near_copies=near_copies)
+    left_out = held_out.near_copies_left_out
+    rings = take_rings(
+        texts["general"],
+        sampled_by,
+        max_tokens=max_tokens,
+        near_copies=None if near_copies is None else near_copies.get("general", ()),
+    )
+    found = take_later(later, sampled_by, max_tokens=max_tokens) if later else None
+    if prose:
+        rings[PROSE] = within(prose, sampled_by, max_tokens=max_tokens)
+    return Sets(
+        fields=held_out.samples,
+        with_near_copies=take_tokens(
+            texts["astro"], sampled_by, max_tokens=max_tokens, what="astro test papers"
+        )
+        if left_out and left_out["astro"]
+        else None,
+        rings=rings,
+        later=found if found and found.sample else None,
+        near_copies_left_out=left_out,
+        general=held_out.general,
+    )

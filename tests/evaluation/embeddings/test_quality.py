@@ -1,0 +1,137 @@
+import json
+
+import numpy as np
+import pytest
+
+from astro_assets.evaluation.embeddings.masking import mask_shared
+from astro_assets.evaluation.embeddings.quality import TASKS, retrieval_quality
+from tests.evaluation.embeddings.folders import paper, write_folder
+
+N = 24
+SUBJECTS = ["galaxies", "pulsars", "comets", "quasars"]
+
+
+def papers(n_extra=1):
+    """Four subfields by turns; paper 0 names paper 5, which names it back, and the last, extra."""
+    made = []
+    for i in range(N + n_extra):
+        title = f"Survey number{i} of {SUBJECTS[i % 4]}"
+        text = f"We count {SUBJECTS[i % 4]} in survey number{i} by telescope."
+        made.append(
+            paper(
+                f"2301.{i:05d}",
+                title=title,
+                text=text,
+                masked=mask_shared(title, text) if i < N else None,
+                subfield=f"astro-ph.{i % 4}",
+            )
+        )
+    made[0]["comments"] = f"with arXiv:2301.00005v2 and arXiv:2301.{N:05d}"
+    made[5]["comments"] = "see 2301.00000"
+    return made
+
+
+def known(n_extra=1):
+    """Every title on its abstract, subfields apart, 0 and its named ones nearest to each other."""
+    random = np.random.default_rng(0)
+    rows = random.normal(size=(N + n_extra, 16)) * 0.1
+    rows[np.arange(len(rows)), np.arange(len(rows)) % 4] += 1
+    rows[[5, N]] = rows[0] + 0.01 * random.normal(size=(2, 16))
+    return {
+        "abstracts": rows,
+        "titles": rows[:N],
+        "masked": rows[:N],
+        "train": random.normal(size=(30, 16)),
+    }
+
+
+def one_point(n_extra=1):
+    same = np.full((N + n_extra, 8), 0.7)
+    return {
+        "abstracts": same,
+        "titles": same[:N],
+        "masked": same[:N],
+        "train": np.full((30, 8), 0.7),
+    }
+
+
+@pytest.fixture(scope="module")
+def found(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("quality") / "vectors"
+    spaces = {"base": one_point(), "tuned": known(), "baseline": {"abstracts": np.eye(N + 1)}}
+    return retrieval_quality(write_folder(folder, papers(), spaces, n_extra=1))
+
+
+def test_known_neighbours_score_one(found):
+    for view in (found, found["centred"]):
+        for task in ("title", "title_masked"):
+            figures = view[task]["tuned"]
+            assert {name: figures[name] for name in ("recall_at_1", "recall_at_10", "mrr")} == {
+                "recall_at_1": 1,
+                "recall_at_10": 1,
+                "mrr": 1,
+            }
+            assert (figures["n"], figures["interval"]) == (N, [1, 1])
+        assert view["comments"]["tuned"] == {
+            "recall_at_10": 1,
+            "mrr": 1,
+            "n_pairs": 2,
+            "interval": [1, 1],
+        }
+
+
+def test_one_point_finds_nothing(found):
+    for view in (found, found["centred"]):
+        for task in ("title", "title_masked"):
+            assert view[task]["base"]["recall_at_10"] == 0
+            assert view[task]["base"]["mrr"] == pytest.approx(1 / N)
+        # 25 rows without the paper itself and the other it names: the last of 23.
+        assert view["comments"]["base"]["mrr"] == pytest.approx(1 / 23)
+        assert view["subfield"]["base"]["knn_accuracy"] == 0
+
+
+def test_words_find_titles_until_they_are_masked(found):
+    assert found["title"]["bm25"]["recall_at_1"] == 1
+    masked = found["title_masked"]["bm25"]
+    assert (masked["recall_at_1"], masked["recall_at_10"]) == (0, 0)
+    assert [masked["mrr"], *masked["interval"]] == pytest.approx([1 / N] * 3)
+    assert found["subfield"]["bm25"]["map"] > 0.9
+
+
+def test_subfields_of_the_figure_papers_only(found):
+    figures = found["subfield"]["tuned"]
+    assert (figures["n"], figures["k"], figures["majority"]) == (N, 10, 0.25)
+    # Paper 5 lies among those of paper 0's subfield, so no space can be right on all.
+    assert 0.9 < figures["map"] < 1
+
+
+def test_spaces_without_the_vectors_a_task_needs_are_not_in_it(found):
+    everywhere = {"base", "tuned", "bm25"}
+    assert {task: set(found[task]) for task in TASKS} == {
+        "title": everywhere,
+        "title_masked": everywhere,
+        "subfield": everywhere | {"baseline"},
+        "comments": everywhere | {"baseline"},
+    }
+    assert all(set(found["centred"][task]) == {"base", "tuned"} for task in TASKS)
+
+
+def test_two_runs_give_equal_json(tmp_path):
+    folder = write_folder(tmp_path / "v", papers(), {"model": known()} | baseline(), n_extra=1)
+    assert json.dumps(retrieval_quality(folder)) == json.dumps(retrieval_quality(folder))
+
+
+def baseline():
+    return {"baseline": {"abstracts": np.eye(N + 1)}}
+
+
+def test_no_pair_and_no_shared_subfield(tmp_path):
+    """Of three papers one has no subfield, and the others' differ: nothing can be asked."""
+    some = [paper("a", subfield=None), paper("b", subfield="x"), paper("c", subfield="y")]
+    rows = np.eye(3)
+    arrays = {"abstracts": rows, "titles": rows, "masked": rows, "train": rows[:0]}
+    folder = write_folder(tmp_path / "v", some, {"model": arrays, "baseline": {"abstracts": rows}})
+    found = retrieval_quality(folder)
+    assert (found["subfield"], found["comments"]) == ({}, None)
+    assert found["title"]["model"]["mrr"] == 1
+    assert found["centred"]["title"] == {}, "no train paper, no mean"

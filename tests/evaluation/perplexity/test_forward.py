@@ -1,0 +1,163 @@
+import math
+
+import numpy as np
+import polars as pl
+import pytest
+
+from astro_assets.corpus.tokenizer import Tokenizer
+from astro_assets.evaluation.perplexity.forward import (
+    Later,
+    LaterPapers,
+    forward_figures,
+    later_papers,
+    take_later,
+)
+from astro_assets.evaluation.perplexity.scores import DocumentScores
+from astro_assets.evaluation.samples import Sample
+from astro_assets.evaluation.selection import take_papers
+from astro_assets.months import Month
+from tests.evaluation.planted import papers
+
+CUT = Month(2025, 11)
+
+
+def later_than(n_months: int, per_month: int) -> pl.DataFrame:
+    """Papers of the months after the cut, and one of the cut itself and of long before."""
+    months = [str(CUT.plus(i)) for i in range(1, n_months + 1) for _ in range(per_month)]
+    table = papers(len(months) + 2)
+    return table.with_columns(pl.Series("submission_month", ["2004-05", str(CUT), *months]))
+
+
+@pytest.fixture(scope="module")
+def tokenizer(tiny_base) -> Tokenizer:
+    return Tokenizer.load(tiny_base)
+
+
+def test_only_what_was_submitted_after_the_cut_is_later() -> None:
+    texts = later_than(3, 2)
+    nameless = texts[:1].with_columns(pl.lit(None, dtype=pl.String).alias("submission_month"))
+    found = later_papers(pl.concat([texts, nameless]), CUT)
+    assert found["submission_month"].unique().sort().to_list() == ["2025-12", "2026-01", "2026-02"]
+    assert len(found) == 6
+    assert later_papers(texts, Month(2026, 2)).is_empty()
+
+
+def test_the_cap_is_split_evenly_over_the_months(tokenizer) -> None:
+    texts = later_than(4, 12)
+    later = take_later(LaterPapers(CUT, "champion", texts), tokenizer, max_tokens=1_600)
+    assert (later.cut, later.label, later.n_later_papers) == (CUT, "champion", 48)
+    assert list(dict.fromkeys(later.month_of)) == [str(CUT.plus(i)) for i in range(1, 5)]
+    n_tokens = [len(ids) for ids in tokenizer.encode_batch(later.sample.texts)]
+    for month in set(later.month_of):
+        rows = [i for i, own in enumerate(later.month_of) if own == month]
+        of_month = texts.filter(pl.col("submission_month") == month)
+        ids = take_papers(of_month, what="papers").ids
+        assert [later.sample.ids[i] for i in rows] == list(ids[: len(rows)])
+        assert 1 < len(rows) < 12 and sum(n_tokens[i] for i in rows) <= 400
+    assert later.sample.months == later.month_of
+    assert len(later.sample.categories) == len(later.sample)
+
+
+def test_at_most_24_months_are_read_the_last_three_among_them(tokenizer) -> None:
+    later = take_later(LaterPapers(CUT, "model", later_than(60, 2)), tokenizer, max_tokens=10**6)
+    months = [Month.parse(month) for month in dict.fromkeys(later.month_of)]
+    since = [(m.year - CUT.year) * 12 + m.number - CUT.number for m in months]
+    assert len(since) == 24 and since[0] == 1 and since[-3:] == [58, 59, 60]
+    assert set(np.diff(since)) <= {1, 2, 3} and since == sorted(set(since))
+    assert later.n_later_papers == 120 and len(later.sample) == 48
+    for n in (1, 3, 23, 24, 25):
+        few = take_later(LaterPapers(CUT, "m", later_than(n, 1)), tokenizer, max_tokens=1)
+        assert len(set(few.month_of)) == min(n, 24) and few.month_of[-1] == str(CUT.plus(n))
+        assert len(few.sample) == min(n, 24)  # one paper of each month, whatever the cap
+
+
+def test_no_later_paper_is_no_figure(tokenizer) -> None:
+    later = take_later(LaterPapers(CUT, "model", later_than(0, 0)), tokenizer, max_tokens=100)
+    assert len(later.sample) == 0 and later.n_later_papers == 0
+    assert forward_figures(later, {}, {}) is None
+
+
+def later_of(month_of: list[str]) -> Later:
+    names = tuple(f"p{i}" for i in range(len(month_of)))
+    return Later(Sample(names, names, names), tuple(month_of), 99, CUT, "champion")
+
+
+def scores(nll_nats, n_bytes=None) -> DocumentScores:
+    nll_nats = np.asarray(nll_nats, dtype=np.float64)
+    n = len(nll_nats)
+    n_bytes = np.full(n, 100) if n_bytes is None else np.asarray(n_bytes)
+    return DocumentScores(nll_nats, np.full(n, 25), n_bytes, np.ones(n, dtype=np.int64))
+
+
+def test_a_gain_that_fades_with_the_months() -> None:
+    """The champion saves 40 nats on its contemporaries, then 30, 20, 10 and nothing."""
+    months = [str(CUT.plus(i)) for i in (1, 2, 3, 5) for _ in range(4)]
+    saved = np.repeat([30.0, 20.0, 10.0, 0.0], 4)
+    later = later_of(months)
+    told = {
+        "base": scores(np.full(16, 150.0)),
+        "champion": scores(150.0 - saved),
+        "tuned": scores(np.full(16, 1.0)),
+    }
+    then = {"base": scores([150.0, 150]), "champion": scores([110.0, 110]), "tuned": scores([1, 1])}
+    found = forward_figures(later, told, then)
+    assert found is not None
+    bits = 100 * math.log(2)  # bytes of a document, in nats per bit
+    assert (found["cut"], found["label"], found["n_later_papers"]) == ("2025-11", "champion", 99)
+    assert found["n_tokens"] == 16 * 25
+    assert [one["months_since"] for one in found["months"]] == [1, 2, 3, 5]
+    assert [one["n_documents"] for one in found["months"]] == [4] * 4
+    assert [one["month"] for one in found["months"]] == ["2025-12", "2026-01", "2026-02", "2026-04"]
+    for one, gain in zip(found["months"], (30, 20, 10, 0), strict=True):
+        assert one["gain"]["bits_per_byte"] == pytest.approx(gain / bits)
+        assert one["bits_per_byte"]["champion"] == pytest.approx((150 - gain) / bits)
+        assert set(one["bits_per_byte"]) == {"base", "champion"}  # tuned has read some of these
+        # All documents of a month gain alike: the pairing leaves no width.
+        assert one["gain"]["low"] == pytest.approx(one["gain"]["high"])
+    now = found["contemporaries"]
+    assert (now["month"], now["months_since"], now["n_documents"]) == (None, 0, 2)
+    assert now["gain"]["bits_per_byte"] == pytest.approx(40 / bits)
+    fade = found["fade"]
+    assert fade["bits_per_byte"] == pytest.approx((40 - (20 + 10 + 0) / 3) / bits)
+    assert (40 - 20) / bits < fade["low"] < fade["bits_per_byte"] < fade["high"] < 40 / bits
+    assert found == forward_figures(later, told, then)
+
+
+def test_the_interval_of_the_fade_is_that_of_two_independent_sets() -> None:
+    draw = np.random.default_rng(1)
+    n = 400
+    noise = draw.normal(0, 20, (2, n))
+    later = later_of([str(CUT.plus(1))] * n)
+    base = scores(np.full(n, 150.0))
+    found = forward_figures(
+        later,
+        {"base": base, "champion": scores(140 + noise[0])},
+        {"base": base, "champion": scores(110 + noise[1])},
+    )
+    assert found is not None
+    fade, bits = found["fade"], 100 * math.log(2)
+    exact = 1.96 * math.sqrt(noise[0].var() / n + noise[1].var() / n) / bits
+    assert (fade["high"] - fade["low"]) / 2 == pytest.approx(exact, rel=0.05)
+
+
+def test_without_a_base_there_is_no_gain() -> None:
+    alone = {"champion": scores([100.0, 50.0], [100, 50])}
+    found = forward_figures(later_of(["2025-12", "2026-01"]), alone, alone)
+    assert found is not None and found["fade"] is None
+    assert all(one["gain"] is None for one in found["months"])
+    assert found["contemporaries"]["bits_per_byte"]["champion"] == pytest.approx(1 / math.log(2))
+
+
+def test_without_contemporaries_there_is_a_gain_but_no_fade() -> None:
+    told = {"base": scores([150.0]), "champion": scores([100.0])}
+    for then in ({}, {"base": scores([]), "champion": scores([])}):
+        found = forward_figures(later_of(["2025-12"]), told, then)
+        assert found is not None and found["fade"] is None
+        assert found["months"][0]["gain"]["bits_per_byte"] > 0
+        assert found["contemporaries"] == {
+            "month": None,
+            "months_since": 0,
+            "n_documents": 0,
+            "bits_per_byte": {},
+            "gain": None,
+        }

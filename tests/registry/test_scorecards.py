@@ -1,0 +1,130 @@
+"""Reports gathered: who stands in which table, with which figures."""
+
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from astro_assets.artifacts.home import Home
+from astro_assets.artifacts.manifest import Store
+from astro_assets.evaluation.pages.leaderboard import Scorecard
+from astro_assets.registry.scorecards import leaderboard, write_leaderboard
+from tests.registry.evaluations import (
+    BASE,
+    CHAMPION,
+    TUNED,
+    completions,
+    keep,
+    knowledge,
+    measured,
+    perplexity,
+    released,
+    scores,
+    similarity,
+)
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    return Store(Home(tmp_path))
+
+
+def cards(store: Store) -> dict[str, Scorecard]:
+    (group,) = leaderboard(store)
+    return {card.role: card for card in group.cards}
+
+
+def test_a_release_s_models_stand_with_all_their_figures(store: Store) -> None:
+    report = perplexity(base=scores(2.0), tuned=scores(1.5), champion=scores(1.6))
+    released(
+        store,
+        report,
+        embedding_report=similarity(base=0.2, tuned=0.3, bm25=0.9),
+        completion_report=completions(base=0.4, tuned=0.1, truth=0.0),
+        knowledge_report=knowledge(base=0.3, tuned=0.4),
+    )
+    found = cards(store)
+    assert found["tuned"] == Scorecard(
+        "astrollama 4", "tuned", TUNED, base="scratch", n_parameters=1_000, bits_per_byte=1.5,
+        bits_per_byte_low=1.4, bits_per_byte_high=1.6, general_bits_per_byte=2.5,
+        far_bits_per_byte=3.0, rise_far=0.02, drift_nats_per_token=0.1, retrieval_mrr=0.3,
+        n_retrieval=9, accuracy=0.4, question_method="full_answer", chance=0.25, n_questions=60,
+        repeated_4grams=0.1, loops=0.5,
+    )  # fmt: skip
+    base = found["base"]
+    assert (base.name, base.digest, base.base, base.rise_far) == ("scratch", BASE, None, None)
+    assert (base.retrieval_mrr, base.accuracy, base.repeated_4grams) == (0.2, 0.3, 0.4)
+    champion = found["champion"]
+    assert (champion.name, champion.digest, champion.bits_per_byte) == ("champion", CHAMPION, 1.6)
+    assert champion.accuracy is None and champion.n_parameters is None
+
+
+def test_a_report_on_another_checkpoint_is_not_this_model_s(store: Store) -> None:
+    released(store, perplexity(base=scores(2.0), tuned=scores(1.5), champion=None))
+    keep(
+        store, "knowledge_report", "9" * 64, parents={"lora_checkpoint": "x", "base_model": BASE},
+        facts={"report": knowledge(base=0.3, tuned=0.4)},
+    )  # fmt: skip
+    assert {card.accuracy for card in cards(store).values()} == {None}
+
+
+def test_reports_of_older_code_are_shown_as_far_as_they_go(store: Store) -> None:
+    old = {"models": {"base": scores(2.0), "tuned": scores(1.5), "champion": None}}
+    del old["models"]["base"]["astro"]["per_document"]["interval"]
+    released(store, old, embedding_report={"retrieval": {"base": {"mrr": 0.9}}})
+    found = cards(store)
+    assert found["base"].bits_per_byte == 2.0 and found["base"].bits_per_byte_low is None
+    assert found["tuned"].far_bits_per_byte is None and found["tuned"].retrieval_mrr is None
+
+
+def test_models_measured_by_themselves_join_those_that_read_the_same(store: Store) -> None:
+    released(store, perplexity(base=scores(2.0), tuned=scores(1.5), champion=None))
+    measured(store, "m", "perplexity", perplexity(model=scores(1.0)))
+    measured(store, "m", "knowledge", knowledge(model=0.5))
+    measured(store, "n", "perplexity", perplexity(model=scores(1.2, n_documents=99)))
+    groups = {group.n_documents: group.cards for group in leaderboard(store)}
+    assert [card.name for card in groups[10]] == ["scratch", "astrollama 4", "org/m"]
+    own = groups[10][-1]
+    assert (own.role, own.bits_per_byte, own.accuracy) == ("evaluated", 1.0, 0.5)
+    assert own.rise_far is None
+    assert [card.name for card in groups[99]] == ["org/n"]
+
+
+def test_a_model_stands_in_a_table_once(store: Store) -> None:
+    released(store, perplexity(base=scores(2.0), tuned=scores(1.5), champion=None))
+    measured(store, TUNED, "perplexity", perplexity(model=scores(1.5)))
+    (group,) = leaderboard(store)
+    assert [card.role for card in group.cards] == ["base", "tuned"]
+
+
+def test_what_was_measured_on_papers_the_release_no_longer_holds_is_left_out(store: Store) -> None:
+    released(store, perplexity(base=scores(2.0), tuned=scores(1.5), champion=None))
+    measured(store, "m", "perplexity", perplexity(model=scores(1.0)), papers="q" * 64)
+    (group,) = leaderboard(store)
+    assert [card.role for card in group.cards] == ["base", "tuned"]
+
+
+def test_of_one_report_made_twice_the_newer_counts(tmp_path: Path) -> None:
+    days = iter(range(1, 28))
+    store = Store(Home(tmp_path), now=lambda: datetime(2026, 7, next(days), tzinfo=UTC))
+    keep(store, "astro_ph_papers", "p" * 64)
+    measured(store, "m", "perplexity", perplexity(model=scores(1.0)))
+    for settings, accuracy in ((2, 0.5), (1, 0.7)):
+        measured(store, "m", "knowledge", knowledge(model=accuracy), settings=settings)
+    (group,) = leaderboard(store)
+    assert [card.accuracy for card in group.cards] == [0.7]
+
+
+def test_the_page_and_its_numbers_are_written_the_same_every_time(store: Store) -> None:
+    released(store, perplexity(base=scores(2.0), tuned=scores(1.5), champion=None))
+    page = write_leaderboard(store.home, store)
+    assert page == store.home.reports / "leaderboard.html"
+    told = json.loads((store.home.reports / "leaderboard.json").read_text())
+    assert [card["role"] for card in told["groups"][0]["cards"]] == ["tuned", "base"]
+    before = page.read_bytes()
+    assert write_leaderboard(store.home, store).read_bytes() == before
+
+
+def test_an_empty_home_has_an_empty_board(store: Store) -> None:
+    assert "No model has been measured yet" in write_leaderboard(store.home, store).read_text()

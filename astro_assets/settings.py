@@ -58,7 +58,10 @@ class Settings(BaseSettings):
         "evaluation, or keep.",
     )
     max_eval_tokens: int = Field(
-        100_000, ge=1_000, description="Tokens per side and measure that an evaluation reads."
+        500_000,
+        ge=1_000,
+        description="Tokens of held-out astronomy that an evaluation reads; of every other set "
+        "100,000 of them at most.",
     )
     prose: str = Field(
         "",

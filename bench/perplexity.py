@@ -272,9 +272,8 @@ def agree(best: dict[str, Result], tolerance: float) -> bool:
 def main() -> None:
     """Measure on every shape and print the tables; exit with 1 where likelihoods differ."""
     parser = argparse.ArgumentParser(description="Perplexity, ours beside a bare forward.")
-    parser.add_argument("--documents", type=int, default=64)
-    parser.add_argument("--passes", type=int, default=3, help="per run; the fastest counts")
-    parser.add_argument("--rounds", type=int, default=2)
+    for name, default in (("documents", 64), ("passes", 3), ("rounds", 2)):
+        parser.add_argument(f"--{name}", type=int, default=default)
     parser.add_argument("--threads", type=int, default=0, help="CPU threads; 0: all cores")
     parser.add_argument("--only", default="", help="bases whose name holds this")
     import torch

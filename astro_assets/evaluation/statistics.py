@@ -108,11 +108,14 @@ def wilson_interval(n_right: int, n: int) -> tuple[float, float]:
 
     >>> [round(end, 4) for end in wilson_interval(81, 263)]
     [0.2553, 0.3662]
+    >>> wilson_interval(0, 60)[0]
+    0.0
     """
     share, z2 = n_right / n, Z_95**2
     middle = share + z2 / (2 * n)
     half = Z_95 * math.sqrt(share * (1 - share) / n + z2 / (4 * n * n))
-    return (middle - half) / (1 + z2 / n), (middle + half) / (1 + z2 / n)
+    low, high = (middle - half) / (1 + z2 / n), (middle + half) / (1 + z2 / n)
+    return max(low, 0.0), min(high, 1.0)  # rounding leaves a share of 0 or 1 a little outside
 
 
 def paired_share_difference(right_a: NDArray[np.bool_], right_b: NDArray[np.bool_]) -> Interval:

@@ -1,4 +1,4 @@
-"""What evaluations leave out, and what the asset shows of it."""
+"""What the asset shows of near copies."""
 
 from pathlib import Path
 
@@ -7,9 +7,8 @@ import pytest
 from astro_assets.artifacts.home import Home
 from astro_assets.artifacts.manifest import Built, Manifest, Store, Work
 from astro_assets.defs import judges
-from astro_assets.defs.assets.near_copies import _shown, left_out
+from astro_assets.defs.assets.near_copies import _shown
 from astro_assets.defs.resources import Workspace
-from astro_assets.errors import DamagedArtifactError, MissingArtifactError
 from astro_assets.settings import Settings
 
 RELEASE = "2026-06"
@@ -40,32 +39,6 @@ def made(store: Store) -> Manifest:
         keep(store, table, f"{table} as it is")
     found = {"astro": ["1"], "general": []}
     return keep(store, "near_copies", "c", near_copies=found, first=[PAIR], pairs="pairs.parquet")
-
-
-def test_near_copies_are_left_out_and_their_list_is_part_of_the_work(workspace: Workspace):
-    copies = made(workspace.store)
-    left = left_out(workspace, RELEASE)
-    assert left.ids == {"astro": ["1"], "general": []} and left.astro == ["1"]
-    assert left.parents == (copies,)
-
-
-def test_who_keeps_them_needs_no_list(workspace: Workspace):
-    kept = Workspace(Settings(home=workspace.home.root, near_copies="keep"), workspace.store, False)
-    left = left_out(kept, RELEASE)
-    assert (left.parents, left.ids, left.astro) == ((), None, None)
-
-
-def test_a_list_that_was_never_made_is_asked_for(workspace: Workspace):
-    with pytest.raises(MissingArtifactError, match=f"Materialise near_copies, release {RELEASE}"):
-        left_out(workspace, RELEASE)
-
-
-@pytest.mark.parametrize("table", TABLES)
-def test_a_list_of_other_papers_is_refused(workspace: Workspace, table: str):
-    made(workspace.store)
-    keep(workspace.store, table, "as it is now")
-    with pytest.raises(DamagedArtifactError, match=f"another state of {table}"):
-        left_out(workspace, RELEASE)
 
 
 def test_the_first_pairs_are_shown_and_no_title_breaks_out_of_the_table(workspace: Workspace):

@@ -30,8 +30,23 @@ def reports(workspace: Workspace) -> tuple[Manifest, Manifest]:
     base, blocks = keep(store, "base_model"), keep(store, "token_blocks")
     tuned, copies = keep(store, "lora_checkpoint", base, blocks), keep(store, "near_copies")
     return (
-        keep(store, "perplexity_report", tuned, base, copies, near_copies=settings.near_copies),
-        keep(store, "knowledge_report", tuned, base, margin=settings.knowledge_margin),
+        keep(
+            store,
+            "perplexity_report",
+            tuned,
+            base,
+            copies,
+            near_copies=settings.near_copies,
+            max_tokens=settings.max_eval_tokens,
+        ),
+        keep(
+            store,
+            "knowledge_report",
+            tuned,
+            base,
+            margin=settings.knowledge_margin,
+            n_examples=settings.question_examples,
+        ),
     )
 
 
@@ -47,6 +62,8 @@ def test_a_report_made_with_another_setting_is_not(workspace: Workspace) -> None
     made = reports(workspace)
     for setting, expected in (
         ({"near_copies": "keep"}, (False, True)),
+        ({"max_eval_tokens": 1_000}, (False, True)),
+        ({"question_examples": 0}, (True, False)),
         ({"knowledge_margin": 0.123}, (True, False)),
     ):
         settings = workspace.settings.model_copy(update=setting)

@@ -94,8 +94,9 @@ def _written(
     progress: Progress,
 ) -> dict[str, Continuations]:
     """Return what each model made of the beginnings, in the order of ``models``."""
-    written = {
-        label: continue_all(
+    written = {}
+    for label, model in each_loaded(models):
+        written[label] = continue_all(
             model,
             Tokenizer.load(models[label].base_folder),
             beginnings,
@@ -103,8 +104,7 @@ def _written(
             name=label,
             progress=progress,
         )
-        for label, model in each_loaded(models)
-    }
+        del model  # else it would stay in memory beside the next one
     return {label: written[label] for label in models}
 
 

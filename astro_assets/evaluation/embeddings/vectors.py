@@ -21,7 +21,7 @@ from astro_assets.errors import BadModelError
 from astro_assets.evaluation.embeddings.batches import even_batches
 from astro_assets.evaluation.embeddings.folder import Kind, Vectors
 from astro_assets.models.handle import ModelHandle
-from astro_assets.models.scoring import TOKEN_BUDGET, CausalParts
+from astro_assets.models.scoring import CausalParts, suited_budget
 from astro_assets.models.together import each_loaded
 from astro_assets.progress import Progress
 
@@ -41,7 +41,7 @@ def embed(
     documents: Sequence[Sequence[int]],
     *,
     bos_id: int,
-    token_budget: int = TOKEN_BUDGET,
+    token_budget: int | None = None,
     advance: Callable[[float], None] = lambda _n: None,
 ) -> Vectors:
     """Return (n, d) float32: the mean of last hidden states over the text tokens of each document.
@@ -53,20 +53,22 @@ def embed(
         model: A causal language model in eval mode.
         documents: Text token ids, no [BOS].
         bos_id: The tokenizer's [BOS].
-        token_budget: Tokens per batch; changes speed and memory, not the result (to 1e-5).
+        token_budget: Tokens per batch; changes speed and memory, not the result (to 1e-5). Default:
+            what suits the device.
         advance: Told the number of tokens read.
 
     Raises:
         BadModelError: a vector is not finite.
     """
     parts = CausalParts.of(model)
+    budget = token_budget or suited_budget(parts.device)
     inputs = [[bos_id, *document[: parts.max_positions - 1]] for document in documents]
     # A document without tokens has no state to take the mean of.
     read = [index for index, ids in enumerate(inputs) if len(ids) > 1]
     with torch.inference_mode():
         width = parts.hidden([[bos_id]]).shape[-1]
         vectors = np.zeros((len(inputs), width), dtype=np.float32)
-        for batch in even_batches([len(inputs[index]) for index in read], token_budget):
+        for batch in even_batches([len(inputs[index]) for index in read], budget):
             chosen = [read[place] for place in batch]
             hidden = parts.hidden([inputs[index] for index in chosen])
             means = [
@@ -114,4 +116,5 @@ def each_embedded(
             with progress.task(f"embed {kind}, {label}", total=total, unit="tokens") as task:
                 made[kind] = embed(model, documents, bos_id=tokenizer.bos_id, advance=task.advance)
         n_cut = sum(len(document) > room for document in ids["abstracts"])
+        del model  # else it would stay in memory beside the next one
         yield Embedded(label, made, n_cut)

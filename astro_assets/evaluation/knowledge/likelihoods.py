@@ -22,10 +22,10 @@ from astro_assets.errors import BadModelError
 from astro_assets.evaluation.knowledge.fitting import Continued
 from astro_assets.evaluation.knowledge.plans import Plan, plans_of
 from astro_assets.models.scoring import (
-    TOKEN_BUDGET,
     Advance,
     CausalParts,
     score_sequences,
+    suited_budget,
     sum_by_owner,
     token_budget_batches,
 )
@@ -35,7 +35,7 @@ KEPT_FROM = 16
 """Tails from which on the keys and values of a context are kept."""
 _KEPT_SHARE = 8
 """Kept contexts fill at most this part of a batch: their keys and values stay in memory."""
-_LOGITS_IN_MEMORY = 1 << 24
+_LOGITS_IN_MEMORY = 1 << 22
 
 Scored = Iterator[tuple[torch.Tensor, list[tuple[int, int, int, int]]]]
 """Hidden states (rows, length, d), and what is scored from them: row, position, token, owner."""
@@ -47,7 +47,7 @@ def continuation_nats(
     *,
     name: str,
     progress: Progress,
-    token_budget: int = TOKEN_BUDGET,
+    token_budget: int | None = None,
 ) -> list[NDArray[np.float64]]:
     """Return log p(continuation | context) in nats, per context one number per continuation.
 
@@ -56,7 +56,8 @@ def continuation_nats(
         asked: Contexts and continuations, together at most as long as the model's context.
         name: What the progress display calls it.
         progress: Told per token.
-        token_budget: Tokens per batch; changes speed and memory, not the result (to 1e-5).
+        token_budget: Tokens per batch; changes speed and memory, not the result (to 1e-5). Default:
+            what suits the device.
 
     Raises:
         BadModelError: the model gives no finite likelihood, or its logits are more than a head on
@@ -64,11 +65,12 @@ def continuation_nats(
     """
     plans, n_continuations = plans_of(asked)
     parts = CausalParts.of(model)
+    budget = token_budget or suited_budget(parts.device)
     # Refuses a model whose logits are not its head's.
     score_sequences(model, [plan.context[:8] for plan in plans[:1]], [1])
     nats = np.zeros(n_continuations, dtype=np.float64)
     with progress.task(name, unit="tokens") as task, torch.inference_mode():
-        for hidden, found in _all_hidden(parts, plans, token_budget, advance=task.advance):
+        for hidden, found in _all_hidden(parts, plans, budget, advance=task.advance):
             marks = np.asarray(found)
             nats += sum_by_owner(_token_nats(parts, hidden, marks), marks[:, 3], n_continuations)
     if not np.isfinite(nats).all():

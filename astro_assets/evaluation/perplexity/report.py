@@ -32,7 +32,7 @@ from astro_assets.evaluation.perplexity.scores import Blocks
 from astro_assets.evaluation.perplexity.sets import Sets, take_sets
 from astro_assets.evaluation.reports import built_report, write_report
 from astro_assets.evaluation.samples import Sample
-from astro_assets.evaluation.selection import FIELDS
+from astro_assets.evaluation.selection import FIELDS, OTHER_TOKENS
 from astro_assets.models.handle import ModelHandle
 from astro_assets.progress import Progress
 
@@ -57,7 +57,8 @@ def build_perplexity_report(  # noqa: PLR0913 (what is measured, and on what)
         texts: Per field (``astro``, ``general``) the test papers, all columns of ``read_texts``.
         blocks: ``astro``, ``general`` (test side) and ``astro_train``, cut with ``sampled_by``; for
             ``general`` of documents of measured fields (``corpus.documents.measured_blocks``).
-        max_tokens: Tokens that are read per set of documents and of blocks.
+        max_tokens: Tokens of held-out astronomy that are read; of every other set of documents and
+            of blocks ``OTHER_TOKENS`` of them at most.
         out: Folder to make: report.json, documents.parquet.
         progress: Told per token.
         near_copies: Per field the ids of test papers to leave out; None leaves none out. Packed
@@ -86,7 +87,7 @@ def build_perplexity_report(  # noqa: PLR0913 (what is measured, and on what)
         {label: sets.samples_for(label) for label in ordered},
         blocks=blocks,
         cut_with=counted,
-        max_tokens=max_tokens,
+        max_tokens=min(max_tokens, OTHER_TOKENS),
         progress=progress,
     )
     with atomic.new_folder(out) as folder:

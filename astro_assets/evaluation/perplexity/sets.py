@@ -18,7 +18,12 @@ from astro_assets.corpus.tokenizer import Tokenizer
 from astro_assets.evaluation.forgetting.rings import take_rings
 from astro_assets.evaluation.perplexity.forward import Later, LaterPapers, take_later
 from astro_assets.evaluation.samples import Sample
-from astro_assets.evaluation.selection import take_held_out, take_tokens, within
+from astro_assets.evaluation.selection import (
+    OTHER_TOKENS,
+    take_held_out,
+    take_tokens,
+    within,
+)
 
 BASE = "base"
 WITH_NEAR_COPIES = "with_near_copies"
@@ -76,7 +81,8 @@ def take_sets(
     Args:
         texts: Per field (``astro``, ``general``) the test papers, all columns of ``read_texts``.
         sampled_by: Whose tokens the bound counts.
-        max_tokens: Text tokens per set at most (but at least one document).
+        max_tokens: Text tokens of astronomy at most (but at least one document); of every other set
+            ``OTHER_TOKENS`` of them at most.
         near_copies: Per field the ids of papers to leave out; None leaves none out.
         later: Papers submitted after the cut of one of the models.
         prose: The user's texts outside astronomy; the bound takes the first ones.
@@ -85,16 +91,16 @@ def take_sets(
         EmptyCorpusError: a field has no test paper.
     """
     held_out = take_held_out(texts, sampled_by, max_tokens=max_tokens, near_copies=near_copies)
-    left_out = held_out.near_copies_left_out
+    left_out, n_other = held_out.near_copies_left_out, min(max_tokens, OTHER_TOKENS)
     rings = take_rings(
         texts["general"],
         sampled_by,
-        max_tokens=max_tokens,
+        max_tokens=n_other,
         near_copies=None if near_copies is None else near_copies.get("general", ()),
     )
-    found = take_later(later, sampled_by, max_tokens=max_tokens) if later else None
+    found = take_later(later, sampled_by, max_tokens=n_other) if later else None
     if prose:
-        rings[PROSE] = within(prose, sampled_by, max_tokens=max_tokens)
+        rings[PROSE] = within(prose, sampled_by, max_tokens=n_other)
     return Sets(
         fields=held_out.samples,
         with_near_copies=take_tokens(

@@ -14,13 +14,13 @@ CODE_VERSIONS = {
     "near_copies": "1",
     "base_model": "1",
     "lora_checkpoint": "3",
-    "perplexity_report": "4",
-    "embeddings": "3",
-    "embedding_report": "3",
-    "completion_report": "3",
-    "knowledge_report": "2",
+    "perplexity_report": "5",
+    "embeddings": "4",
+    "embedding_report": "4",
+    "completion_report": "4",
+    "knowledge_report": "3",
     "champion_model": "2",
-    "release_report": "4",
+    "release_report": "5",
 }
 """The assets in the order of the flow."""
 

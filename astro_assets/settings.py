@@ -58,7 +58,7 @@ class Settings(BaseSettings):
         "evaluation, or keep.",
     )
     max_eval_tokens: int = Field(
-        500_000,
+        2_000_000,
         ge=1_000,
         description="Tokens of held-out astronomy that an evaluation reads; of every other set "
         "100,000 of them at most.",

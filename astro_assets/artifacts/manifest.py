@@ -35,7 +35,8 @@ class Built:
     counts: dict[str, int] = field(default_factory=dict)
     """Whole numbers with units in their names: papers, n_tokens, …"""
     files: dict[str, str] = field(default_factory=dict)
-    """Path relative to ``path`` -> sha256, for every file that must be intact."""
+    """Path relative to ``path``, or beside it where it is a file -> sha256, for every file that
+    must be intact."""
     facts: dict[str, Any] = field(default_factory=dict)
     """Anything else worth keeping, as plain JSON values."""
 
@@ -191,12 +192,13 @@ class Store:
         Raises:
             DamagedArtifactError: a file is missing or its bytes changed.
         """
-        folder = self.path_of(manifest)
+        path = self.path_of(manifest)
+        folder = path if path.is_dir() else path.parent
         where = (
             f"{manifest.asset}, release {manifest.release}" if manifest.release else manifest.asset
         )
         for name, expected in manifest.files.items():
-            path = folder / name if folder.is_dir() else folder
+            path = folder / name
             if not path.is_file():
                 raise DamagedArtifactError(
                     f"{where}: {path} is missing.", do=f"Materialise {where} again."

@@ -29,7 +29,7 @@ from astro_assets.months import Month
 from astro_assets.registry.model_lookup import Lookup, find_model
 from astro_assets.registry.scorecards import evaluated_card, write_leaderboard
 from astro_assets.registry.tracking import Tracking
-from astro_assets.releases.evaluating import NEEDED, evaluate_model, newest_measurable
+from astro_assets.releases.evaluating import evaluate_model, needed, newest_measurable
 from astro_assets.settings import Settings
 
 _MOST_NAME_CHARACTERS = 80
@@ -78,24 +78,29 @@ def evaluate(settings: Settings, asked: Asked, console: Console) -> Ended:
     """Measure every model that was asked for and write the leaderboard; progress on ``console``.
 
     Raises:
-        MissingArtifactError: the release lacks papers or token blocks; no model is looked at.
+        MissingArtifactError: the release lacks what is needed; no model is looked at.
         HomeTakenError: another process writes to the home.
         DiskFullError: there is no room left.
     """
     home = Home(settings.home)
     store = Store(home)
-    release = str(Month.parse(asked.release)) if asked.release else newest_measurable(store)
-    for asset in NEEDED:
+    release = str(Month.parse(asked.release)) if asked.release else None
+    release = release or newest_measurable(store, settings)
+    for asset in needed(settings):
         store.require(asset, release)
     quieten()
     holder = f"`astro-assets evaluate` on release {release}"
     with full_disk_named(home.root), lock.exclusive(home.lock, holder=holder):
-        with open_display(console) as display:
-            outcomes = [
-                _one(settings, store, asked, release=release, model=model, display=display)
-                for model in dict.fromkeys(asked.models)
-            ]
-        return Ended(release, tuple(outcomes), write_leaderboard(home, store))
+        try:
+            with open_display(console) as display:
+                outcomes = [
+                    _one(settings, store, asked, release=release, model=model, display=display)
+                    for model in dict.fromkeys(asked.models)
+                ]
+        finally:
+            # Whatever ends it, what was measured until then is shown.
+            board = write_leaderboard(home, store)
+        return Ended(release, tuple(outcomes), board)
 
 
 def _one(
@@ -193,6 +198,7 @@ _HEADINGS = (
 
 def _cells(card: Scorecard) -> tuple[str, ...]:
     chance = f" (chance {percent(card.chance, '.0%')})" if card.chance is not None else ""
+    n = f" of {card.n_questions:,}" if card.accuracy is not None and card.n_questions else ""
     return (
         _short(card.name),
         parameters(card.n_parameters),
@@ -200,7 +206,7 @@ def _cells(card: Scorecard) -> tuple[str, ...]:
         number(card.general_bits_per_byte, ".4f"),
         number(card.far_bits_per_byte, ".4f"),
         number(card.retrieval_mrr, ".3f"),
-        percent(card.accuracy, ".1%") + chance,
+        percent(card.accuracy, ".1%") + n + chance,
         percent(card.repeated_4grams, ".1%"),
     )
 

@@ -3,6 +3,9 @@
 The file is read by the ``tokenizers`` library directly: transformers rebuilds the normaliser of
 Llama tokenizers and then maps text with a leading blank to other ids. Text that looks like a
 special token (``<s>``) is text. BOS and EOS are never added here: streams and evaluation do that.
+
+A tokenizer that has no BOS (Qwen's) begins its documents with its EOS, as lm-eval does: in training
+its documents came after one.
 """
 
 from __future__ import annotations
@@ -27,6 +30,8 @@ TEXTS_AT_ONCE = 128
 On a quiet machine 16 to 1,000 do not differ; with busy neighbours 1,000 was up to 15 % slower.
 """
 
+_SAY_SPECIAL = ("tokenizer_config.json", "special_tokens_map.json")
+
 
 @dataclass(frozen=True)
 class Encoded:
@@ -49,6 +54,7 @@ class Tokenizer:
     fast: Any
     """The ``tokenizers.Tokenizer``."""
     bos_id: int
+    """What documents begin with: BOS, or EOS where the model has no BOS."""
     eos_id: int
     n_vocab: int
     """1 + the largest id: ids may have gaps, so this is no count of pieces."""
@@ -59,8 +65,10 @@ class Tokenizer:
     def load(cls, folder: Path) -> Tokenizer:
         """Read ``tokenizer.json`` and which pieces are BOS and EOS from a model folder.
 
+        Where no BOS is named, or null, EOS stands in its place.
+
         Raises:
-            BadModelError: a file is missing or does not name usable BOS and EOS pieces.
+            BadModelError: a file is missing, names no EOS, or names a piece that is not there.
         """
         path = folder / "tokenizer.json"
         if not path.is_file():
@@ -76,7 +84,7 @@ class Tokenizer:
         fast.encode_special_tokens = True
         fast.no_padding()
         fast.no_truncation()
-        bos_id, eos_id = (_special_id(fast, folder, name) for name in ("bos_token", "eos_token"))
+        bos_id, eos_id = _ends(fast, folder)
         return cls(
             fast=fast,
             bos_id=bos_id,
@@ -106,20 +114,45 @@ class Tokenizer:
         return str(self.fast.decode(list(ids), skip_special_tokens=True))
 
 
-def _special_id(fast: Any, folder: Path, name: str) -> int:
-    """Return the id of ``bos_token`` or ``eos_token`` as the folder's configuration names it."""
-    for file in ("tokenizer_config.json", "special_tokens_map.json"):
-        path = folder / file
-        token = json.loads(path.read_text()).get(name) if path.is_file() else None
-        piece = token.get("content") if isinstance(token, dict) else token
-        if isinstance(piece, str):
-            found = fast.token_to_id(piece)
-            if found is not None:
-                return int(found)
-    raise BadModelError(
-        f"{folder} does not say which piece is its {name}.",
-        expected=f"{name} in tokenizer_config.json, and that piece in tokenizer.json.",
-    )
+def _ends(fast: Any, folder: Path) -> tuple[int, int]:
+    """Return the ids that documents begin and end with, as the folder's configuration names them.
+
+    Raises:
+        BadModelError: EOS is not named, or a piece that is named is not in tokenizer.json.
+    """
+    bos_id, eos_id = (_special_id(fast, folder, name) for name in ("bos_token", "eos_token"))
+    if eos_id is None:
+        lacking = "eos_token" if bos_id is not None else "bos_token or eos_token"
+        raise BadModelError(
+            f"{folder} does not say which piece is its {lacking}.",
+            expected="eos_token in tokenizer_config.json (and bos_token, if the model has one), "
+            "and that piece in tokenizer.json.",
+        )
+    return (eos_id if bos_id is None else bos_id), eos_id
+
+
+def _special_id(fast: Any, folder: Path, name: str) -> int | None:
+    """Return the id of a special piece; None: null in the folder's configuration, or absent."""
+    named = [_named_piece(folder / file, name) for file in _SAY_SPECIAL]
+    pieces = [piece for piece in named if piece]
+    ids = [found for piece in pieces if (found := fast.token_to_id(piece)) is not None]
+    if pieces and not ids:
+        raise BadModelError(
+            f"{folder} has no piece {pieces[0][:40]!r}, its {name}.",
+            expected=f"{name} in tokenizer_config.json, and that piece in tokenizer.json.",
+        )
+    return int(ids[0]) if ids else None
+
+
+def _named_piece(path: Path, name: str) -> str | None:
+    """Return a special piece as one file has it."""
+    try:
+        document = json.loads(path.read_bytes()) if path.is_file() else {}
+    except ValueError as error:
+        raise BadModelError(f"{path} is no JSON ({error}).") from None
+    token = document.get(name) if isinstance(document, dict) else None
+    piece = token.get("content") if isinstance(token, dict) else token
+    return piece if isinstance(piece, str) else None
 
 
 def refuse_other_tokenizer(made_with: str, folder: Path, release: str) -> None:

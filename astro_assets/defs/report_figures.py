@@ -11,6 +11,7 @@ import dagster as dg
 
 from astro_assets.artifacts.manifest import Manifest
 from astro_assets.defs import markdown
+from astro_assets.settings import load_settings
 
 _NUMBERS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
     "perplexity_report": {
@@ -30,6 +31,10 @@ _NUMBERS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
         **{f"spearman_{label}": ("spearman", label) for label in ("base", "tuned")},
         **{
             f"title_masked_mrr_{space}": ("retrieval", "title_masked", space, "mrr")
+            for space in ("base", "tuned", "baseline")
+        },
+        **{
+            f"title_mrr_{space}": ("retrieval", "title", space, "mrr")
             for space in ("base", "tuned", "baseline", "bm25")
         },
     },
@@ -49,7 +54,10 @@ _MAX_SAID = 400
 
 
 def shown(manifest: Manifest) -> dict[str, Any]:
-    """Return a report's figures and first numbers as metadata; what was not measured is absent."""
+    """Return a report's figures and first numbers as metadata; what was not measured is absent.
+
+    Forgetting is drawn with the bounds a promotion would go by now, as its check is judged.
+    """
     from astro_assets.evaluation.figures.gallery import drawings_of
     from astro_assets.evaluation.pages.values import number_at
 
@@ -62,7 +70,13 @@ def shown(manifest: Manifest) -> dict[str, Any]:
     verdict = report.get("verdict")
     if isinstance(verdict, str):
         found["verdict"] = verdict[:_MAX_SAID]
-    for drawing in drawings_of(manifest.asset, report):
+    settings = load_settings()
+    for drawing in drawings_of(
+        manifest.asset,
+        report,
+        allowed_rise=settings.max_forgetting,
+        allowed_drift=settings.max_drift,
+    ):
         picture = b64encode(drawing.png()).decode()
         said = markdown.cell(drawing.said, max_characters=_MAX_SAID)
         found[f"figure_{drawing.name}"] = dg.MetadataValue.md(

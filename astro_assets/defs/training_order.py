@@ -71,14 +71,19 @@ class Wanted:
     @property
     def parameters(self) -> dict[str, Any]:
         """Return what else the result depends on."""
-        settings = self.workspace.settings
         parameters: dict[str, Any] = {"recipe": self.recipe.as_dict()}
         if self.is_from_champion:
             parameters["parent"] = self.parent and self.parent.fingerprint
         if self.recipe.early_stopping is not None:
-            parameters["max_eval_tokens"] = settings.max_eval_tokens
-            parameters["near_copies"] = settings.near_copies
+            parameters["max_heldout_tokens"] = self._max_heldout_tokens
+            parameters["near_copies"] = self.workspace.settings.near_copies
         return parameters
+
+    @property
+    def _max_heldout_tokens(self) -> int:
+        """How much is measured while training: the key says this, not a setting above it."""
+        setting: int = self.workspace.settings.max_eval_tokens
+        return min(setting, self.recipe.heldout_tokens)
 
     def order(self, key: str, dagster_run_id: str) -> Any:
         """Return the order with its work folder written; a finished one is left as it is.
@@ -176,7 +181,7 @@ class Wanted:
                 for field, table in TABLES.items()
             },
             tokenizer=Tokenizer.load(store.path_of(self.base)),
-            max_tokens=min(settings.max_eval_tokens, self.recipe.heldout_tokens),
+            max_tokens=self._max_heldout_tokens,
             max_positions=self.base.facts["max_positions"],
             near_copies=left_out(store, self.release, settings).ids,
         )

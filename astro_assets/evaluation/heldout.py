@@ -1,8 +1,9 @@
-"""The held-out documents of a training, in one file: those the perplexity report measures.
+"""The held-out documents of a training, in one file: the first that the perplexity report reads.
 
-A training that measures itself on these ends its held-out curve at the numbers that the report then
-finds for the same model. What does not belong here: which papers are taken (selection), and reading
-the file (training).
+The report takes its papers the same way, but more of them: a training stops at its recipe's
+``heldout_tokens``. So its held-out curve ends at the report's numbers only where that bound holds
+all that the report reads; else at those of the report's first papers. What does not belong here:
+which papers are taken (selection), and reading the file (training).
 """
 
 from __future__ import annotations
@@ -48,7 +49,7 @@ def write_heldout(
         texts: Per field (``astro``, ``general``) the test papers: columns id, title, text,
             categories.
         tokenizer: The base's.
-        max_tokens: Text tokens per field at most.
+        max_tokens: Text tokens of astronomy at most; of general papers ``OTHER_TOKENS`` of them.
         max_positions: The base's context.
         near_copies: Per field the ids of papers to leave out; None leaves none out.
 

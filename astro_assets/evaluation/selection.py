@@ -26,8 +26,11 @@ _SALT = "evaluation sample"
 _SLICE = 256
 
 OTHER_TOKENS = 100_000
-"""Bound on every set but the headline's, held-out astronomy: they are many, and none is broken down
-by year or subfield."""
+"""Bound on every set but held-out astronomy, the headline's, and later papers: general papers, each
+ring, near copies, prose, each set of packed blocks. They are many, and none is broken down."""
+LATER_TOKENS = 24 * 20_000
+"""Bound on papers submitted after a model's cut, split evenly over 24 months at most: 20,000 tokens
+of a month, about 70 abstracts, or more while there are fewer months."""
 _BESIDE = {
     "titles": "title",
     "months": "submission_month",

@@ -18,6 +18,7 @@ from transformers import AutoConfig
 
 from astro_assets.artifacts import fingerprint
 from astro_assets.errors import BadModelError, UnknownNameError
+from astro_assets.models.loading import UNUSABLE
 
 Kind = Literal["scratch", "path", "hub"]
 
@@ -228,7 +229,7 @@ def _read_config(folder: Path) -> Any:
             )
         config = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
         int(config.vocab_size)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except UNUSABLE as error:
         raise BadModelError(
             f"{path} describes no language model that transformers knows "
             f"({(str(error).splitlines() or [''])[0][:160]})."

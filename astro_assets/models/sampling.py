@@ -3,8 +3,10 @@
 transformers draws a batch's tokens from one stream of random numbers, so what is written depends on
 the batch. Here every sequence has uniform numbers of its own, drawn beforehand from its seed, and
 each of its tokens is the inverse of the distribution at the next of them. Batch size, order and
-device change nothing but rounding: a token differs only where its number lies within about 1e-6 of
-the border between two pieces.
+device change nothing but rounding. In float32 that moves the border between two pieces by about
+1e-6, so a token hardly ever differs. In bfloat16, which a GPU computes in, it moves it by up to
+about 1e-2: a text can differ from the first token whose number lies so near a border, and is
+another text from there on. Only equal batches on one device give equal texts there.
 
 What does not belong here: what is continued, and what is made of the text.
 """

@@ -14,6 +14,7 @@
 - ``versions``: looking versions up, moving aliases.
 - ``model_lookup``, ``release_models``: what a person calls a model, and a release's, as handles.
 - ``scorecards``, ``paper_page``, ``release_page``: kept reports as leaderboard, paper.md, pages.
+- ``model_names``: what a release's models are called.
 - ``report_artifacts``: reports and their figures beside the training in MLflow.
 - ``download``: a version's adapter or whole model, and its base, back as folders.
 - ``served_model``: the pyfunc that stands beside every registered model (models from code).

@@ -66,7 +66,8 @@ def perplexity_rows(ours: Ours) -> list[Row]:
         Row("training perplexity, first → last", "about 10 → 6.55 (−32.5 %)",
             _change(first, last), ours.why("of single steps while they were learned")),
         _reduction(ours, "packed training blocks, base → tuned", "−32.5 %", "astro_train_packed",
-                   "measured after training; the paper's figure is of the loss while training"),
+                   "measured after training; the paper's figure is of the loss while training; "
+                   + _trained_on(report)),
         _reduction(ours, "packed held-out blocks, base → tuned", NOT_SAID, "astro_packed",
                    "never trained on; the paper plots training only"),
         _reduction(ours, "held out, per document, base → tuned", NOT_SAID, "astro_per_document",
@@ -89,6 +90,14 @@ def _forgetting(report: Mapping[str, Any]) -> str:
     drift = number(found.get("drift_nats_per_token"), "+.3f")
     far = percent(found.get("rise_far"))
     return f"far abstracts {far}; text of the base itself {drift} nats per token"
+
+
+def _trained_on(report: Mapping[str, Any]) -> str:
+    """Return how many of the training blocks the training has read."""
+    share = (report.get("reductions") or {}).get("train_share_read")
+    if share is None:
+        return "some of these blocks may never have been trained on"
+    return f"{percent(share, '.1%')} of these blocks were trained on"
 
 
 def _reduction(ours: Ours, what: str, paper: str, name: str, note: str) -> Row:
@@ -147,9 +156,12 @@ def completion_rows(ours: Ours) -> list[Row]:
     measures = report.get("measures") or {}
     known = ("base", "tuned", "truth")
 
-    def told(name: str, form: str) -> str:
+    def told(name: str, form: str, other: str) -> str:
         values = [percent((measures.get(writer) or {}).get(name), form) for writer in known]
-        return "base {}, tuned {}, authors {}".format(*values) if measures else NOTHING
+        said = "base {}, tuned {}, authors {}".format(*values) if measures else NOTHING
+        found = ((report.get("differences") or {}).get(f"tuned_minus_{other}") or {}).get(name)
+        whose = "authors" if other == "truth" else other
+        return f"{said}; tuned minus {whose} {_with_ends(found, 'value')}" if found else said
 
     n = len(report.get("items") or ())
     why = ours.why()
@@ -157,10 +169,10 @@ def completion_rows(ours: Ours) -> list[Row]:
         ("abstracts", "one is shown", _whole(n or None), "ours are fixed by a hash"),
         ("temperature", "0.3", number(report.get("temperature")), "a setting"),
         ("new tokens, at most", "1,024", _whole(report.get("max_new_tokens")), "a setting"),
-        ("word 4-grams that repeat", "not measured", told("repeated_4grams", ".1%"), why),
-        ("numbers not in the prompt", "named as a worry", told("new_numbers", ".0%"),
+        ("word 4-grams that repeat", "not measured", told("repeated_4grams", ".1%", "base"), why),
+        ("numbers not in the prompt", "named as a worry", told("new_numbers", ".0%", "truth"),
          "authors bring numbers of their own too, so only an excess says something"),
-        ("ROUGE-L with the truth", "not measured", told("rouge_l", ".1%"), why),
+        ("ROUGE-L with the truth", "not measured", told("rouge_l", ".1%", "base"), why),
     ]  # fmt: skip
     return [Row(*row) for row in rows]
 
@@ -183,8 +195,8 @@ def similarity_rows(ours: Ours) -> list[Row]:
         rows.append(_pair(pair, ours))
     found = (report.get("retrieval") or {}).get("title_masked") or {}
     mrr = {name: space.get("mrr") for name, space in found.items() if isinstance(space, Mapping)}
-    what = "title → own abstract, shared words masked, MRR"
-    why = "retrieval tells what the spread only suggests"
+    what = "title → own abstract, found by meaning, MRR"
+    why = "ranked among abstracts that share no word with the title; raw cosines"
     rows.append(Row(what, "asserted, no figure", _by_model(mrr, ".3f"), why))
     return rows
 
@@ -246,20 +258,26 @@ def probe_rows(ours: Ours) -> list[Row]:
     equations, sky = (report.get(name) or {} for name in ("equations", "constellations"))
     own = "Galactica read 106 B tokens of whole papers; the table is our own"
     exact = {
-        name: f"first {percent(found.get('rank_1'), '.0%')}, exact {found.get('n_exact')}"
+        name: f"first {_with_ends(found, 'rank_1', '.0%')}, exact {found.get('n_exact')}"
         for name, found in (equations.get("models") or {}).items()
+        if found
     }
-    right = {
-        name: percent(found.get("right"), ".1%")
-        for name, found in (sky.get("models") or {}).items()
-    }
+    models = (sky.get("models") or {}).items()
+    right = {name: _with_ends(found, "right", ".1%") for name, found in models if found}
+    naming = percent(sky.get("most_frequent_share"), ".1%")
     return [
         Row("named equation → LaTeX, zero-shot", "68.2 % of 434 (GPT-3 49.0 %)",
             _listed(exact, equations.get("n")), own),
         Row("object → constellation", "galaxy cluster → constellation",
             _listed(right, sky.get("n")), "an analogue of its galaxy-cluster probe, with objects"
-            f" anybody knows; chance {percent(sky.get('chance'), '.1%')}"),
+            f" anybody knows; chance {percent(sky.get('chance'), '.1%')}, always naming the most"
+            f" frequent one {naming}"),
     ]  # fmt: skip
+
+
+def _with_ends(found: Mapping[str, Any], name: str, form: str = "+.1%") -> str:
+    said, *ends = (percent(found.get(key), form) for key in (name, "low", "high"))
+    return f"{said} (95 %: {ends[0]} to {ends[1]})" if "low" in found else said
 
 
 def _listed(told: Mapping[str, str], n: int | None) -> str:

@@ -240,7 +240,8 @@ def _better_than_champion(evidence: Evidence) -> tuple[bool, str]:
         return True, "there is no champion to beat yet."
     difference = evidence.tuned_minus_champion
     if not difference.is_whole or difference.high is None:
-        return False, f"the champion ({evidence.champion}) was not measured beside the candidate."
+        beside = "was not measured beside the candidate on enough papers"
+        return False, f"the champion ({evidence.champion}) {beside}."
     figures = f"against the champion ({evidence.champion}), nats per byte: {difference}"
     if difference.high < 0:
         return True, f"{figures}."

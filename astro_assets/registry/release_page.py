@@ -19,6 +19,7 @@ from astro_assets.corpus.published import Published, Source, compare_with_paper
 from astro_assets.evaluation.pages.content import (
     IndexEntry,
     PageCorpus,
+    PageForgetting,
     PageLineage,
     PageModel,
     PageVerdict,
@@ -28,6 +29,7 @@ from astro_assets.evaluation.pages.index import render_index
 from astro_assets.evaluation.pages.release import render_release_page
 from astro_assets.evaluation.pages.values import number_at
 from astro_assets.months import Month
+from astro_assets.registry.promotion import Forgetting
 from astro_assets.registry.versions import ModelVersion
 
 SHOWN = (
@@ -61,7 +63,7 @@ def build_release_report(home: Home, store: Store, release: str, parts: Parts) -
         fingerprint=fingerprint.of_value(json.loads(json.dumps(said))),
         path=path,
         counts={"n_bytes": path.stat().st_size},
-        files={path.name: fingerprint.of_file(path)},
+        files={file.name: fingerprint.of_file(file) for file in (path, path.with_suffix(".json"))},
         facts={"index": asdict(_index_entry(release, path.name, parts))},
     )
 
@@ -82,6 +84,8 @@ def write_index(home: Home, store: Store, champion: ModelVersion | None) -> None
 
 
 def _content(store: Store, release: str, parts: Parts) -> ReleasePage:
+    allowed_rise = _allowed(parts, "max_forgetting", ReleasePage.allowed_rise)
+    allowed_drift = _allowed(parts, "max_drift", ReleasePage.allowed_drift)
     return ReleasePage(
         release=release,
         model=_model(parts),
@@ -97,8 +101,9 @@ def _content(store: Store, release: str, parts: Parts) -> ReleasePage:
             PageLineage(name, part.fingerprint, part.code_version) for name, part in parts.items()
         ],
         run_ids=_run_ids(parts),
-        allowed_rise=_allowed(parts, "max_forgetting", ReleasePage.allowed_rise),
-        allowed_drift=_allowed(parts, "max_drift", ReleasePage.allowed_drift),
+        allowed_rise=allowed_rise,
+        allowed_drift=allowed_drift,
+        forgetting=_forgetting(parts, allowed_rise=allowed_rise, allowed_drift=allowed_drift),
         warnings=_warnings(release, parts),
     )
 
@@ -113,6 +118,19 @@ def _allowed(parts: Parts, rule: str, default: float) -> float:
     champion = parts.get("champion_model")
     rules = {} if champion is None else champion.parameters["rules"]
     return float(rules.get(rule, default))
+
+
+def _forgetting(parts: Parts, *, allowed_rise: float, allowed_drift: float) -> PageForgetting:
+    """Return what promotion reads, each figure beside its bound."""
+    found = Forgetting.of(_report(parts, "perplexity_report") or {})
+    rise, drift = found.rise, found.drift_nats_per_token
+    return PageForgetting(
+        rise=rise,
+        rise_on="far fields" if found.has_far_abstracts else "all general fields",
+        rise_is_allowed=None if rise is None else rise <= allowed_rise,
+        drift_nats_per_token=drift,
+        drift_is_allowed=None if drift is None else drift <= allowed_drift,
+    )
 
 
 def _model(parts: Parts) -> PageModel | None:

@@ -1,6 +1,7 @@
 """A release's figures and reports as artifacts of the MLflow run that trained its model.
 
-They are sent once: a tag of the run names what it holds. What does not belong here: the training's
+They are sent once: a tag of the run names what it holds, with the bounds and the code that the
+figures were drawn with. What does not belong here: the training's
 own artifacts (``training_run``) and what the figures show (``evaluation.figures``).
 """
 
@@ -13,6 +14,7 @@ from pathlib import Path
 
 from astro_assets.artifacts import fingerprint
 from astro_assets.artifacts.manifest import Manifest
+from astro_assets.code_versions import code_version_of
 from astro_assets.evaluation.figures.gallery import drawings_of
 from astro_assets.evaluation.pages.release import as_json
 from astro_assets.registry.tracking import Tracking, client_of, reaching, set_tags, uploading
@@ -20,7 +22,7 @@ from astro_assets.registry.tracking import Tracking, client_of, reaching, set_ta
 FOLDER = "reports"
 """Under the run's artifacts: ``reports/<asset>.json`` and ``reports/figures/<name>.png``."""
 TAG = "astro.reports"
-"""Tag of a run: a digest of the reports it holds."""
+"""Tag of a run: a digest of the reports it holds and of what their figures depend on."""
 REPORTS = ("perplexity_report", "embedding_report", "completion_report", "knowledge_report")
 
 
@@ -41,9 +43,7 @@ def log_reports(tracking: Tracking, run_id: str, parts: Mapping[str, Manifest]) 
     files = _reports(parts)
     if not files:
         return False
-    digest = fingerprint.of_value(
-        {name: hashlib.sha256(data).hexdigest() for name, data in files.items()}
-    )
+    digest = _digest(files, parts)
     client = client_of(tracking)
     with reaching(tracking):
         held = client.get_run(run_id).data.tags.get(TAG)
@@ -64,18 +64,33 @@ def log_reports(tracking: Tracking, run_id: str, parts: Mapping[str, Manifest]) 
 
 def figures_of(parts: Mapping[str, Manifest]) -> dict[str, bytes]:
     """Return ``figures/<name>.png`` -> PNG of all figures of a release's reports."""
-    champion = parts.get("champion_model")
-    rules = {} if champion is None else champion.parameters.get("rules", {})
+    bounds = _bounds(parts)
     return {
         f"figures/{drawing.name}.png": drawing.png()
         for asset in REPORTS
         if asset in parts
-        for drawing in drawings_of(
-            asset,
-            parts[asset].facts["report"],
-            allowed_rise=rules.get("max_forgetting"),
-            allowed_drift=rules.get("max_drift"),
-        )
+        for drawing in drawings_of(asset, parts[asset].facts["report"], **bounds)
+    }
+
+
+def _digest(files: Mapping[str, bytes], parts: Mapping[str, Manifest]) -> str:
+    """Return sha256 over the reports and over what draws their figures."""
+    return fingerprint.of_value(
+        {
+            "files": {name: hashlib.sha256(data).hexdigest() for name, data in files.items()},
+            "bounds": _bounds(parts),
+            "code_version": code_version_of("release_report"),
+        }
+    )
+
+
+def _bounds(parts: Mapping[str, Manifest]) -> dict[str, float | None]:
+    """Return the bounds the release was judged by; None: it was not judged by such a one."""
+    champion = parts.get("champion_model")
+    rules = {} if champion is None else champion.parameters.get("rules", {})
+    return {
+        "allowed_rise": rules.get("max_forgetting"),
+        "allowed_drift": rules.get("max_drift"),
     }
 
 

@@ -6,15 +6,18 @@ does not belong here: measuring (``evaluation``) and how the page looks (``evalu
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from astro_assets.artifacts.home import Home
 from astro_assets.artifacts.manifest import Manifest, Store
 from astro_assets.code_versions import CODE_VERSIONS
 from astro_assets.evaluation.pages.leaderboard import Group, Scorecard, render_leaderboard
+from astro_assets.registry.model_lookup import LABEL
+from astro_assets.registry.model_names import known_of
 
 ASSET = "model_evaluation"
 """Manifests of models that were measured by themselves."""
@@ -33,6 +36,23 @@ Reports = Mapping[str, Mapping[str, Any]]
 """Part -> report."""
 Papers = tuple[str, int, int]
 """Release, and documents and bytes that were read: models compare where these are equal."""
+_Value = TypeVar("_Value", int, str)
+
+
+@dataclass(frozen=True)
+class _Measured:
+    """One model's reports, before a table says which of their figures it shows."""
+
+    reports: Reports
+    label: str
+    """What the reports call it."""
+    known: dict[str, Any]
+    """What else its card says: name, role, digest …"""
+
+    @property
+    def identity(self) -> tuple[Any, Any]:
+        """Return digest and quantisation: the same model stands in a table once."""
+        return self.known["digest"], self.known.get("quantisation")
 
 
 def write_leaderboard(home: Home, store: Store) -> Path:
@@ -45,21 +65,60 @@ def leaderboard(store: Store) -> list[Group]:
 
     A model that a release reports and that was measured by itself stands there once.
     """
-    groups: dict[Papers, list[Scorecard]] = defaultdict(list)
-    for papers, card in (*_of_releases(store), *_by_themselves(store)):
-        known = {(one.digest, one.quantisation) for one in groups[papers]}
-        if (card.digest, card.quantisation) not in known:
-            groups[papers].append(card)
-    return [Group(*papers, tuple(cards)) for papers, cards in sorted(groups.items())]
+    groups: dict[Papers, list[_Measured]] = defaultdict(list)
+    for papers, one in (*_of_releases(store), *_by_themselves(store)):
+        known = {other.identity for other in groups[papers]}
+        if one.identity not in known:
+            groups[papers].append(one)
+    return [_group(papers, measured) for papers, measured in sorted(groups.items())]
 
 
-def scorecard(reports: Reports, label: str, **known: Any) -> Scorecard:
+def _group(papers: Papers, measured: Sequence[_Measured]) -> Group:
+    """Return models that read the same papers; a column holds figures of one kind and size only.
+
+    The release's own models say of which: their headline way of asking and their numbers of
+    questions and titles. Where the release has none, what most of the models have does.
+    """
+    is_own = [one.label != LABEL for one in measured]
+    method = _of_column((_at(one.reports, "knowledge", "headline") for one in measured), is_own)
+    cards = [scorecard(one.reports, one.label, method=method, **one.known) for one in measured]
+    n_questions = _of_column(
+        (None if card.accuracy is None else card.n_questions for card in cards), is_own
+    )
+    n_retrieval = _of_column(
+        (None if card.retrieval_mrr is None else card.n_retrieval for card in cards), is_own
+    )
+    shown = (_comparable(card, n_questions, n_retrieval) for card in cards)
+    return Group(*papers, tuple(shown), method, n_questions, n_retrieval)
+
+
+def _of_column(values: Iterable[_Value | None], is_own: Sequence[bool]) -> _Value | None:
+    """Return what the release's own models have most often, or all where these have nothing.
+
+    None where nobody has anything; of equals the smallest.
+    """
+    there = [(own, x) for x, own in zip(values, is_own, strict=True) if x is not None]
+    counts = Counter([x for own, x in there if own] or [x for _, x in there])
+    return min(counts, key=lambda value: (-counts[value], value), default=None)
+
+
+def _comparable(card: Scorecard, n_questions: int | None, n_retrieval: int | None) -> Scorecard:
+    """Return a card without the figures of other questions or of other titles than its column's."""
+    if card.n_questions != n_questions:
+        card = replace(card, accuracy=None, question_method=None)
+    return card if card.n_retrieval == n_retrieval else replace(card, retrieval_mrr=None)
+
+
+def scorecard(
+    reports: Reports, label: str, *, method: str | None = None, **known: Any
+) -> Scorecard:
     """Return one model's figures out of reports.
 
     Args:
         reports: By part; any may be missing.
         label: What the reports call the model.
-        known: name, role, digest, base, n_parameters, quantisation.
+        method: The way of asking questions whose answers are told; None: the report's headline.
+        known: name, role, digest, base, n_parameters, quantisation, dtype.
     """
     perplexity, similarity, completions, knowledge = (
         reports.get(part) for part in ("perplexity", "similarity", "completions", "knowledge")
@@ -68,6 +127,7 @@ def scorecard(reports: Reports, label: str, **known: Any) -> Scorecard:
         _at(perplexity, "models", label, *_ASTRO, "interval", "bits_per_byte") or (None,) * 2
     )
     is_tuned = label == "tuned"
+    accuracy, asked = _accuracy(knowledge, label, method)
     return Scorecard(
         **known,
         bits_per_byte=_at(perplexity, "models", label, *_ASTRO, "bits_per_byte"),
@@ -85,8 +145,8 @@ def scorecard(reports: Reports, label: str, **known: Any) -> Scorecard:
         ),
         retrieval_mrr=_at(similarity, "retrieval", "title_masked", label, "mrr"),
         n_retrieval=_at(similarity, "retrieval", "title_masked", label, "n"),
-        accuracy=_at(knowledge, "models", label, "accuracy"),
-        question_method=_at(knowledge, "headline"),
+        accuracy=accuracy,
+        question_method=asked,
         chance=_at(knowledge, "chance"),
         n_questions=_at(knowledge, "n_questions"),
         repeated_4grams=_at(completions, "measures", label, "repeated_4grams"),
@@ -94,22 +154,48 @@ def scorecard(reports: Reports, label: str, **known: Any) -> Scorecard:
     )
 
 
+def _accuracy(
+    knowledge: Mapping[str, Any] | None, label: str, method: str | None
+) -> tuple[float | None, str | None]:
+    """Return the share of right answers and the way of asking, two None where it is not there."""
+    headline = _at(knowledge, "headline")
+    if method is None or method == headline:
+        accuracy, asked = _at(knowledge, "models", label, "accuracy"), headline
+    else:
+        accuracy = _at(knowledge, "methods", method, "models", label, "accuracy")
+        asked = method
+    return accuracy, None if accuracy is None else asked
+
+
 def evaluated_card(parts: Mapping[str, Manifest]) -> Scorecard:
     """Return the figures of a model that was measured by itself."""
-    model = next(iter(parts.values())).facts["model"]
-    return scorecard(
-        {part: made.facts.get("report", {}) for part, made in parts.items()},
-        "model",
-        name=model["name"],
-        role="evaluated",
-        digest=model["digest"],
-        base=model["base"],
-        n_parameters=model["n_parameters"],
-        quantisation=model["quantisation"],
-    )
+    one = _by_itself(parts)
+    return scorecard(one.reports, one.label, **one.known)
 
 
-def _of_releases(store: Store) -> Iterator[tuple[Papers, Scorecard]]:
+def _by_itself(parts: Mapping[str, Manifest]) -> _Measured:
+    model = parts["perplexity"].facts["model"]
+    known = {"name": model["name"], "role": "evaluated", "dtype": model.get("dtype")}
+    for name in ("digest", "base", "n_parameters", "quantisation"):
+        known[name] = model[name]
+    reports = {part: made.facts.get("report", {}) for part, made in parts.items()}
+    return _Measured(reports, LABEL, known)
+
+
+def next_turn(store: Store) -> int:
+    """Return a number above that of every evaluation kept: clocks are too coarse to order them."""
+    turns = [_turn(made) for made in _kept(store)]
+    return 1 + max(turns, default=0)
+
+
+def _kept(store: Store) -> Iterator[Manifest]:
+    for path in sorted((store.home.manifests / ASSET).glob("*.json")):
+        made = store.find(ASSET, path.stem)
+        if made is not None:
+            yield made
+
+
+def _of_releases(store: Store) -> Iterator[tuple[Papers, _Measured]]:
     for folder in sorted(store.home.releases.glob("????-??")):
         report = store.current("perplexity_report", folder.name)
         if report is None or "lora_checkpoint" not in report.parents:
@@ -118,8 +204,8 @@ def _of_releases(store: Store) -> Iterator[tuple[Papers, Scorecard]]:
         for label in ("base", "tuned", "champion"):
             papers = _papers(folder.name, report.facts["report"], label)
             if papers is not None:
-                known = _known_of(store, folder.name, report, label)
-                yield papers, scorecard(reports, label, **known)
+                known = known_of(store, folder.name, report, label)
+                yield papers, _Measured(reports, label, known)
 
 
 def _reports_of(store: Store, release: str, perplexity: Manifest) -> Reports:
@@ -140,78 +226,20 @@ def _reports_of(store: Store, release: str, perplexity: Manifest) -> Reports:
     return found
 
 
-def _known_of(store: Store, release: str, report: Manifest, label: str) -> dict[str, Any]:
-    """Return what a release's model is: name, digest, base, parameters."""
-    if label == "champion":
-        return _champion(store, str(report.parameters.get("champion")))
-    tuned, digest = report.parents["lora_checkpoint"], report.parents["base_model"]
-    base, size = _base(store, digest)
-    made = _made(store, "lora_checkpoint", tuned, release)
-    recipe = made.parameters["recipe"] if made is not None else {}
-    known = {"role": label, "n_parameters": size, "quantisation": recipe.get("quantisation")}
-    if label == "base":
-        return {**known, "name": base or "base", "digest": digest}
-    is_whole = recipe.get("method") == "full"
-    if is_whole:
-        known["quantisation"] = None
-    name = _registered_name(store, release, tuned) or f"tuned {release}"
-    return {**known, "name": name, "digest": tuned, "base": base}
-
-
-def _champion(store: Store, digest: str) -> dict[str, Any]:
-    """Return what the champion is, as far as this home knows it."""
-    known = {"name": "champion", "role": "champion", "digest": digest}
-    made = _made(store, "lora_checkpoint", digest, None)
-    if made is None:
-        return known
-    base, size = _base(store, made.parents["base_model"])
-    recipe = made.parameters["recipe"]
-    held = None if recipe.get("method") == "full" else recipe.get("quantisation")
-    name = _registered_name(store, str(made.release), digest) or "champion"
-    return {**known, "name": name, "base": base, "n_parameters": size, "quantisation": held}
-
-
-def _base(store: Store, digest: str) -> tuple[str | None, int | None]:
-    """Return a base's name and parameters, two None where the home no longer knows it."""
-    base = _made(store, "base_model", digest, None)
-    if base is None:
-        return None, None
-    name, revision = base.facts["name"], base.facts.get("revision")
-    return f"{name}@{revision}" if revision else str(name), base.facts.get("n_parameters")
-
-
-def _made(store: Store, asset: str, content: str, release: str | None) -> Manifest | None:
-    """Return the manifest of this content; what is current is looked at before all there are."""
-    current = store.current(asset, release)
-    if current is not None and current.fingerprint == content:
-        return current
-    return store.find_content(asset, content)
-
-
-def _registered_name(store: Store, release: str, tuned: str) -> str | None:
-    """Return name and version as the release's decision has them."""
-    decided = store.current("champion_model", release)
-    if decided is None or decided.parents.get("lora_checkpoint") != tuned:
-        return None
-    decision = decided.facts["decision"]
-    return f"{decision['model_name']} {decision['candidate_version']}"
-
-
-def _by_themselves(store: Store) -> Iterator[tuple[Papers, Scorecard]]:
-    """Yield what was measured by itself; of one report made twice, the newer counts."""
+def _by_themselves(store: Store) -> Iterator[tuple[Papers, _Measured]]:
+    """Yield what was measured by itself; of one report made twice, the last asked for counts."""
     held: dict[tuple[Any, ...], dict[str, list[Manifest]]] = defaultdict(lambda: defaultdict(list))
-    for path in sorted((store.home.manifests / ASSET).glob("*.json")):
-        made = store.find(ASSET, path.stem)
-        if made is not None and is_on_present_papers(store, made):
+    for made in _kept(store):
+        if is_on_present_papers(store, made):
             given = made.parameters
             who = (given["release"], given["digest"], given["quantisation"] or "")
             held[who][given["part"]].append(made)
     for (release, *_), parts in sorted(held.items()):
         newest = {part: max(made, key=_age) for part, made in parts.items()}
         for perplexity in sorted(parts["perplexity"], key=_age, reverse=True):
-            papers = _papers(release, perplexity.facts["report"], "model")
+            papers = _papers(release, perplexity.facts["report"], LABEL)
             if papers is not None:
-                yield papers, evaluated_card({**newest, "perplexity": perplexity})
+                yield papers, _by_itself({**newest, "perplexity": perplexity})
 
 
 def is_on_present_papers(store: Store, made: Manifest) -> bool:
@@ -225,8 +253,13 @@ def is_on_present_papers(store: Store, made: Manifest) -> bool:
     return True
 
 
-def _age(made: Manifest) -> tuple[str, str]:
-    return (made.made_at, made.key)
+def _age(made: Manifest) -> tuple[int, str, str]:
+    return (_turn(made), made.made_at, made.key)
+
+
+def _turn(made: Manifest) -> int:
+    """Return when an evaluation was last asked for; 0 where that was not yet written down."""
+    return int(made.facts.get("turn", 0))
 
 
 def _papers(release: str, report: Mapping[str, Any], label: str) -> Papers | None:

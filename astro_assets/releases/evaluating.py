@@ -19,10 +19,12 @@ import torch
 from astro_assets.artifacts.manifest import Built, Manifest, Store, Work, make_or_reuse
 from astro_assets.code_versions import CODE_VERSIONS
 from astro_assets.errors import BadModelError, MissingArtifactError
+from astro_assets.models.device import choose_device, choose_dtype
 from astro_assets.models.handle import ModelHandle
+from astro_assets.models.loading import lacks_memory
 from astro_assets.progress import Progress
 from astro_assets.registry.model_lookup import LABEL, FoundModel
-from astro_assets.registry.scorecards import ASSET, PARTS
+from astro_assets.registry.scorecards import ASSET, PARTS, next_turn
 from astro_assets.releases.due import month_named
 from astro_assets.releases.evaluation_inputs import (
     Cut,
@@ -35,8 +37,7 @@ from astro_assets.releases.evaluation_inputs import (
 )
 from astro_assets.settings import Settings
 
-NEEDED = ("astro_ph_papers", "general_papers", "token_blocks")
-"""What a release must hold so that a model can be measured on it."""
+_NEEDED = ("astro_ph_papers", "general_papers", "token_blocks")
 
 Models = Mapping[str, ModelHandle]
 Build = Callable[[Path], Built]
@@ -63,25 +64,33 @@ class _Evaluation:
     settings: Settings
     model: FoundModel
     progress: Progress
+    turn: int
+    """Higher than that of any evaluation before."""
 
     @property
     def models(self) -> Models:
         return {LABEL: self.model.handle}
 
 
-def newest_measurable(store: Store) -> str:
+def needed(settings: Settings) -> tuple[str, ...]:
+    """Return which assets a release must hold so that a model can be measured on it."""
+    return _NEEDED if settings.near_copies == "keep" else (*_NEEDED, "near_copies")
+
+
+def newest_measurable(store: Store, settings: Settings) -> str:
     """Return the newest release that a model can be measured on.
 
     Raises:
         MissingArtifactError: there is none in this home.
     """
+    assets = needed(settings)
     months = sorted(path.name for path in store.home.releases.glob("*") if month_named(path.name))
     for release in reversed(months):
-        if all(store.current(asset, release) is not None for asset in NEEDED):
+        if all(store.current(asset, release) is not None for asset in assets):
             return release
     raise MissingArtifactError(
-        f"No release in {store.home.root} has papers and token blocks.",
-        do="Materialise token_blocks of a release first: `astro-assets run --select …`.",
+        f"No release in {store.home.root} has all of {', '.join(assets)}.",
+        do="Materialise them for a release first: `astro-assets run --select …`.",
     )
 
 
@@ -98,7 +107,7 @@ def evaluate_model(
 
     Args:
         store: The home's manifests.
-        release: ``YYYY-MM``, with all of ``NEEDED``.
+        release: ``YYYY-MM``, with all that is ``needed``.
         settings: How much is measured; ``force`` does it again.
         model: What is measured.
         progress: Told by every report.
@@ -109,7 +118,7 @@ def evaluate_model(
         BadModelError: the model cannot be loaded, or does not fit into memory.
         BadSettingError: a file that a setting names cannot be used.
     """
-    one = _Evaluation(store, release, settings, model, progress)
+    one = _Evaluation(store, release, settings, model, progress, next_turn(store))
     made: dict[str, Manifest] = {}
     reused: set[str] = set()
     with _room_named(model.name):
@@ -126,7 +135,15 @@ def _made(one: _Evaluation, part: str, made: Mapping[str, Manifest]) -> tuple[Ma
     store, inputs = one.store, _inputs(one, part, made)
     work, build = _work(one, part, inputs), _builder(one, part, inputs, made)
     folder = store.home.evaluations / f"{part}-{work.key[:16]}"
-    return make_or_reuse(store, work, lambda: _kept(one, build(folder)), force=one.settings.force)
+    held = {"dtype": str(choose_dtype(choose_device())).removeprefix("torch.")}
+    manifest, was_there = make_or_reuse(
+        store, work, lambda: _kept(one, build(folder), held), force=one.settings.force
+    )
+    if was_there:
+        # The latest that was asked for is what the leaderboard shows, by its present name.
+        held = {"dtype": manifest.facts["model"].get("dtype")}
+        manifest = store.commit(work, _kept(one, store.as_built(manifest), held))
+    return manifest, was_there
 
 
 def _inputs(one: _Evaluation, part: str, made: Mapping[str, Manifest]) -> Inputs:
@@ -195,8 +212,11 @@ def _measure(part: str) -> Callable[..., Built]:
     return build_knowledge_report
 
 
-def _kept(one: _Evaluation, built: Built) -> Built:
-    """Return what was built with a word on whose it is."""
+def _kept(one: _Evaluation, built: Built, held: Mapping[str, str | None]) -> Built:
+    """Return what was built with a word on whose it is and when it was last asked for.
+
+    ``dtype`` is the number format that the model computed in when it was measured; None: not known.
+    """
     model, handle = one.model, one.model.handle
     said: dict[str, Any] = {
         "name": model.name,
@@ -206,8 +226,9 @@ def _kept(one: _Evaluation, built: Built) -> Built:
         "digest": handle.digest,
         "quantisation": handle.quantisation,
         "cut": str(model.cut) if model.cut else None,
+        **held,
     }
-    return replace(built, facts={**built.facts, "model": said})
+    return replace(built, facts={**built.facts, "model": said, "turn": one.turn})
 
 
 @contextmanager
@@ -219,7 +240,9 @@ def _room_named(name: str) -> Iterator[None]:
     """
     try:
         yield
-    except (torch.OutOfMemoryError, MemoryError) as error:
+    except (RuntimeError, MemoryError) as error:
+        if not lacks_memory(error):
+            raise
         raise BadModelError(
             f"{name} does not fit into the memory of this machine.",
             do="Give --quantisation nf4, or measure it on a larger device.",

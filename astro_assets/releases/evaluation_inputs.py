@@ -19,7 +19,7 @@ from astro_assets.artifacts.manifest import Manifest, Store
 from astro_assets.corpus.documents import measured_blocks
 from astro_assets.corpus.streams import open_blocks
 from astro_assets.corpus.tokenizer import Tokenizer
-from astro_assets.errors import DamagedArtifactError
+from astro_assets.errors import BadSettingError, DamagedArtifactError
 from astro_assets.evaluation.completions.generation import Sampling
 from astro_assets.evaluation.embeddings.baseline import choose_baseline
 from astro_assets.evaluation.forgetting.prose import read_prose
@@ -68,18 +68,18 @@ def perplexity_inputs(
 
     Raises:
         MissingArtifactError: something of the release was never made.
-        BadSettingError: the prose cannot be read.
+        BadSettingError: the prose is not there.
     """
     astro, general, tokens = (
         store.require(name, release) for name in (*TABLES.values(), "token_blocks")
     )
     copies = left_out(store, release, settings)
-    prose = Path(settings.prose) if settings.prose else None
+    prose = _named_file(settings.prose, "ASTRO_PROSE")
     parameters = {
         "max_tokens": settings.max_eval_tokens,
         "near_copies": settings.near_copies,
         "cut": {"label": cut.label, "month": str(cut.month)} if cut else None,
-        "prose": fingerprint.of_file(prose) if prose and prose.is_file() else None,
+        "prose": fingerprint.of_file(prose) if prose else None,
     }
 
     def load() -> dict[str, Any]:
@@ -149,9 +149,10 @@ def completions_inputs(store: Store, release: str, settings: Settings) -> Inputs
 
     Raises:
         MissingArtifactError: something of the release was never made.
+        BadSettingError: the file of completions is not there.
     """
     astro, copies = store.require("astro_ph_papers", release), left_out(store, release, settings)
-    others = Path(settings.completions_file) if settings.completions_file else None
+    others = _named_file(settings.completions_file, "ASTRO_COMPLETIONS_FILE")
     sampling = Sampling(
         max_new_tokens=settings.max_new_tokens,
         n_samples=settings.completion_samples,
@@ -160,7 +161,7 @@ def completions_inputs(store: Store, release: str, settings: Settings) -> Inputs
     parameters = {
         "n_abstracts": settings.completion_abstracts,
         "near_copies": settings.near_copies,
-        "others": fingerprint.of_file(others) if others and others.is_file() else None,
+        "others": fingerprint.of_file(others) if others else None,
         **asdict(sampling),
     }
     return Inputs(
@@ -195,6 +196,23 @@ def knowledge_inputs(settings: Settings) -> Inputs:
         "other_questions": others.digest if others else None,
     }
     return Inputs((), parameters, lambda: given)
+
+
+def _named_file(named: str, setting: str) -> Path | None:
+    """Return the file that a setting names, None where it names none.
+
+    Without this a file that has gone would count as none, and an older report be taken for its own.
+
+    Raises:
+        BadSettingError: there is no such file.
+    """
+    path = Path(named) if named else None
+    if path is not None and not path.is_file():
+        raise BadSettingError(
+            f"{setting} names {str(path)[:200]}, which is no file.",
+            expected="a file that can be read, or nothing.",
+        )
+    return path
 
 
 def _embedding_share(store: Store, astro: Manifest, settings: Settings) -> float:

@@ -13,9 +13,10 @@ from astro_assets.artifacts import lock
 from astro_assets.artifacts.home import Home
 from astro_assets.artifacts.manifest import Store
 from astro_assets.cli import app
-from astro_assets.console.evaluate import Ended, Outcome, show
+from astro_assets.console.evaluate import Asked, Ended, Outcome, evaluate, show
 from astro_assets.evaluation.pages.leaderboard import Scorecard
-from astro_assets.releases.evaluating import NEEDED
+from astro_assets.releases.evaluating import needed
+from astro_assets.settings import load_settings
 from tests.registry.evaluations import RELEASE, keep
 
 
@@ -27,7 +28,7 @@ def command(home: Path, *arguments: str):
 def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A home with the shell of a release; made once, for an empty registry takes seconds."""
     root = tmp_path_factory.mktemp("home")
-    for asset in NEEDED:
+    for asset in needed(load_settings()):
         keep(Store(Home(root)), asset, asset[0] * 64)
     return root
 
@@ -42,6 +43,39 @@ def test_models_that_cannot_be_used_fail_each_by_itself(home: Path, tmp_path: Pa
     assert "no such folder" in errors[2] and "Expected:" in errors[2]
     assert told["release"] == RELEASE and Path(told["leaderboard"]).is_file()
     assert not (home / "evaluations").exists()
+
+
+class Interrupted(Console):
+    """A terminal at which somebody presses Ctrl+C as soon as a model has failed."""
+
+    def print(self, *objects, **given) -> None:
+        if any("failed" in str(one) for one in objects):
+            raise KeyboardInterrupt
+        super().print(*objects, **given)
+
+
+def test_whatever_ends_it_the_leaderboard_is_written(home: Path) -> None:
+    page = home / "reports" / "leaderboard.html"
+    page.unlink(missing_ok=True)
+    with pytest.raises(KeyboardInterrupt):
+        evaluate(load_settings(home=home), Asked(("./nothing",)), Interrupted())
+    assert page.is_file() and lock.holder_of(Home(home).lock) is None
+
+
+def test_near_copies_are_needed_where_they_are_left_out(tmp_path: Path) -> None:
+    keeping = needed(load_settings(near_copies="keep"))
+    for asset in keeping:
+        keep(Store(Home(tmp_path)), asset, asset[0] * 64)
+    for release in ((), ("--release", RELEASE)):
+        result = command(tmp_path, "./nothing", *release)
+        assert result.exit_code == 2 and "near_copies" in result.output
+        assert "./nothing" not in result.output
+    assert "near_copies" not in keeping
+    kept = CliRunner().invoke(
+        app, ["evaluate", "./nothing"],
+        env={"ASTRO_HOME": str(tmp_path), "ASTRO_NEAR_COPIES": "keep"},
+    )  # fmt: skip
+    assert kept.exit_code == 1 and "no model './nothing'" in kept.output
 
 
 def test_a_model_named_twice_is_looked_at_once(home: Path) -> None:

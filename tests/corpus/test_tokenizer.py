@@ -1,3 +1,4 @@
+import json
 import shutil
 from pathlib import Path
 
@@ -42,6 +43,49 @@ def test_a_tokenizer_that_names_no_bos_is_refused(tiny_base: Path, tmp_path: Pat
     shutil.copy(tiny_base / "tokenizer.json", tmp_path / "tokenizer.json")
     with pytest.raises(BadModelError, match="bos_token"):
         Tokenizer.load(tmp_path)
+
+
+def with_special(tiny_base: Path, folder: Path, **special: object) -> Path:
+    """A folder with the tiny tokenizer and these words on its special pieces."""
+    shutil.copy(tiny_base / "tokenizer.json", folder / "tokenizer.json")
+    (folder / "tokenizer_config.json").write_text(json.dumps(special))
+    return folder
+
+
+@pytest.mark.parametrize("named", [{}, {"bos_token": None}])
+def test_without_bos_a_document_begins_with_eos(tiny_base: Path, tmp_path: Path, named: dict):
+    tokenizer = Tokenizer.load(with_special(tiny_base, tmp_path, eos_token="</s>", **named))
+    assert (tokenizer.bos_id, tokenizer.eos_id) == (2, 2)
+    assert tokenizer.fingerprint != Tokenizer.load(tiny_base).fingerprint
+
+
+def test_bos_in_the_other_file_counts(tiny_base: Path, tmp_path: Path):
+    folder = with_special(tiny_base, tmp_path, eos_token={"content": "</s>"}, bos_token=None)
+    (folder / "special_tokens_map.json").write_text(json.dumps({"bos_token": "<s>"}))
+    tokenizer = Tokenizer.load(folder)
+    assert (tokenizer.bos_id, tokenizer.eos_id) == (1, 2)
+
+
+@pytest.mark.parametrize(
+    ("special", "told"),
+    [
+        ({"bos_token": "<s>"}, "its eos_token"),
+        ({"bos_token": None, "eos_token": None}, "its bos_token or eos_token"),
+        ({"bos_token": "<begin>", "eos_token": "</s>"}, "no piece '<begin>', its bos_token"),
+    ],
+)
+def test_ends_that_are_not_there_are_named(
+    tiny_base: Path, tmp_path: Path, special: dict, told: str
+):
+    with pytest.raises(BadModelError, match=told):
+        Tokenizer.load(with_special(tiny_base, tmp_path, **special))
+
+
+def test_a_configuration_that_is_no_json_is_named(tiny_base: Path, tmp_path: Path):
+    folder = with_special(tiny_base, tmp_path)
+    (folder / "tokenizer_config.json").write_text("{")
+    with pytest.raises(BadModelError, match=r"tokenizer_config\.json is no JSON"):
+        Tokenizer.load(folder)
 
 
 @pytest.mark.parametrize("name", ["llama2-tokenizer", "stories260K"])

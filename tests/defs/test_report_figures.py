@@ -5,6 +5,8 @@ from base64 import b64decode
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from astro_assets.artifacts.home import Home
 from astro_assets.artifacts.manifest import Built, Store, Work
 from astro_assets.defs.report_figures import shown
@@ -36,9 +38,28 @@ def test_the_perplexity_reports_figures_and_numbers(tmp_path: Path) -> None:
     assert picture and b64decode(picture[2])[:4] == b"\x89PNG"
 
 
+def test_forgetting_is_drawn_with_the_bounds_that_are_set(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def drawn() -> str:
+        return metadata(tmp_path, "perplexity_report", perplexity_report())[
+            "figure_forgetting"
+        ].value
+
+    before = drawn()
+    assert drawn() == before
+    monkeypatch.setenv("ASTRO_MAX_FORGETTING", "0.2")
+    wider = drawn()
+    monkeypatch.setenv("ASTRO_MAX_DRIFT", "0.5")
+    assert len({before, wider, drawn()}) == 3
+
+
 def test_the_other_reports_numbers(tmp_path: Path) -> None:
     found = metadata(tmp_path, "embedding_report", embedding_report())
-    assert found["spearman_tuned"] == 0.44 and found["title_masked_mrr_bm25"] == 0.54
+    assert found["spearman_tuned"] == 0.44
+    assert found["title_masked_mrr_baseline"] == pytest.approx(0.6)
+    assert found["title_mrr_bm25"] == pytest.approx(0.64)
+    assert "title_masked_mrr_bm25" not in found, "no word is shared for it to find"
     found = metadata(tmp_path, "completion_report", completion_report())
     assert found["new_numbers_truth"] == 0.9 and "rouge_l_truth" not in found
     found = metadata(tmp_path, "knowledge_report", knowledge_report())

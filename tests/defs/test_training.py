@@ -16,7 +16,7 @@ from astro_assets.defs.training_figures import starting_point
 from astro_assets.models.base import describe_base
 from astro_assets.registry.tracking import Tracking, client_of
 from astro_assets.registry.versions import find_version, set_alias, versions_of
-from tests.e2e.world import RELEASE, World, make_world, statuses
+from tests.e2e.world import ENVIRONMENT, RELEASE, World, make_world, statuses
 from tests.tiny import make_tiny_base
 
 pytestmark = pytest.mark.slow
@@ -129,7 +129,17 @@ def test_a_recipe_that_may_end_early_is_made_from_its_held_out_papers(world: Wor
     early = world.with_recipe("early", max_tokens=2_048, early_stopping=3)
     made = train(early)
     assert {"near_copies", "astro_ph_papers", "general_papers"} <= set(made.parents)
-    assert made.parameters["max_eval_tokens"] == 6_000
+    assert made.parameters["max_heldout_tokens"] == 6_000
+
+
+def test_a_setting_above_what_a_training_measures_trains_nothing_anew(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    early = world.with_recipe("early", max_tokens=2_048, early_stopping=3, heldout_tokens=3_000)
+    assert train(early).parameters["max_heldout_tokens"] == 3_000
+    for setting, status in (("5000", "reused"), ("2000", "made")):
+        monkeypatch.setitem(ENVIRONMENT, "ASTRO_MAX_EVAL_TOKENS", setting)
+        assert statuses(early.run("lora_checkpoint"))["lora_checkpoint"] == status
 
 
 def test_a_recipe_that_replays_is_given_general_papers(world: World) -> None:

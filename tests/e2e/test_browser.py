@@ -1,9 +1,11 @@
 """The pages in a real browser: Debian's Chromium, headless, through Playwright.
 
-Skipped with a word where there is none; on the build machine (CI is set) that is a failure.
+Skipped with a word where there is none; on the build machine (CI is set) that is a failure. With
+ASTRO_TEST_REPORTS=folder, every page of that folder is opened as well (``-k real``: these alone).
 """
 
 import os
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,6 +13,7 @@ from typing import Any
 import pytest
 
 from astro_assets.evaluation.pages.index import render_index
+from astro_assets.evaluation.pages.leaderboard import Group, Scorecard, render_leaderboard
 from astro_assets.evaluation.pages.release import render_release_page
 from tests.evaluation.pages.content import full_page, index_entries
 from tests.evaluation.pages.reports import completion_report, embedding_report
@@ -20,7 +23,15 @@ pytestmark = pytest.mark.slow
 CHROMIUM = Path("/usr/bin/chromium")
 ATTACK = "<script>window.ran = 1</script><img src=x onerror='window.ran = 1'>"
 WIDTHS = (360, 1280)
-PAGES = ("release", "index")
+FIGURES = {"release.html": 12, "index.html": 3, "leaderboard.html": 0}
+"""Planted page -> figures on it."""
+REPORTS = os.environ.get("ASTRO_TEST_REPORTS")
+REAL = sorted(Path(REPORTS).resolve().glob("*.html")) if REPORTS else []
+PAGES = [
+    *(pytest.param(name, id=name.removesuffix(".html")) for name in FIGURES),
+    *(pytest.param(str(path), id=f"real-{path.stem}") for path in REAL),
+]
+"""Names below the planted folder, and whole paths of real pages."""
 SCREENSHOTS = os.environ.get("SCREENSHOTS")
 """Where to leave screenshots to be looked at; by default nowhere."""
 
@@ -90,7 +101,7 @@ def _absent(why: str) -> None:
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Both pages, with hostile texts in titles, completions, names and verdicts."""
+    """All pages, with hostile texts in titles, completions, names and verdicts."""
     made = tmp_path_factory.mktemp("reports")
     embeddings = embedding_report() | {"baseline": ATTACK}
     embeddings["examples"][0]["titles"] = [ATTACK, ATTACK]
@@ -99,8 +110,29 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     )
     content = full_page(embeddings=embeddings, completions=completions, warnings=[ATTACK])
     render_release_page(content, made / "release.html")
-    render_index(index_entries(), made / "index.html")
+    entries = index_entries()
+    for entry in entries:
+        shutil.copy(made / "release.html", made / entry.page)
+    (made / "index.html").touch()  # each of these two links the other where it lies there
+    render_leaderboard(_groups(), made)
+    render_index(entries, made / "index.html")
     return made
+
+
+def _groups() -> list[Group]:
+    """Two releases: models with every figure, one with few, and one with hostile names."""
+    full = Scorecard(
+        "astrollama 4", "tuned", "a" * 64, base="meta-llama/Llama-2-7b-hf",
+        n_parameters=6_738_415_616, quantisation="nf4", bits_per_byte=0.71234,
+        bits_per_byte_low=0.701, bits_per_byte_high=0.722, general_bits_per_byte=0.8123,
+        far_bits_per_byte=0.9234, rise_far=0.021, drift_nats_per_token=0.147, retrieval_mrr=0.456,
+        n_retrieval=1000, accuracy=0.425, question_method="full_answer", chance=0.25,
+        n_questions=60, repeated_4grams=0.0321, loops=0.5,
+    )  # fmt: skip
+    base = Scorecard("scratch-1f2e", "base", "b" * 64, n_parameters=1_000_576, bits_per_byte=1.25)
+    hostile = Scorecard(ATTACK, ATTACK, "c" * 64, base=ATTACK, quantisation=ATTACK)
+    cards = (base, full, hostile)
+    return [Group("2026-05", 990, 701_000, cards[:1]), Group("2026-06", 1_000, 700_000, cards)]
 
 
 class Visit:
@@ -135,16 +167,19 @@ class Visit:
 def test_a_page_opens_without_errors_and_fits(
     browser: Any, folder: Path, name: str, *, width: int, scheme: str
 ) -> None:
-    path = folder / f"{name}.html"
+    path = folder / name
     with Visit(browser, path, width=width, scheme=scheme) as visit:
         assert visit.complaints == []
         assert visit.requests == [path.as_uri()], "a page asks for nothing but itself"
         assert visit.page.evaluate("document.documentElement.scrollWidth <= innerWidth")
         assert visit.page.evaluate("window.ran") is None
         figures = visit.page.evaluate(BOXES)
-        assert len(figures) == (12 if name == "release" else 3)
+        if name in FIGURES:
+            assert len(figures) == FIGURES[name]
+        else:
+            assert figures or path.name == "leaderboard.html"
         for figure in figures:
-            assert figure["width"] > 250 and figure["height"] > 90, figure["said"]
+            assert figure["width"] > 250 and figure["height"] > 60, figure["said"]
             assert figure["outside"] == [], figure["said"]
             assert figure["smallest"] >= 7.5, figure["said"]
 
@@ -153,7 +188,7 @@ def test_a_page_opens_without_errors_and_fits(
 def test_light_and_dark_differ_and_both_can_be_read(browser: Any, folder: Path, name: str) -> None:
     grounds = {}
     for scheme in ("light", "dark"):
-        with Visit(browser, folder / f"{name}.html", width=1280, scheme=scheme) as visit:
+        with Visit(browser, folder / name, width=1280, scheme=scheme) as visit:
             grounds[scheme] = visit.page.evaluate("getComputedStyle(document.body).backgroundColor")
             contrasts = visit.page.evaluate(CONTRASTS)
             assert {k: v for k, v in contrasts.items() if v < 4.5} == {}, scheme
@@ -170,18 +205,24 @@ def test_a_page_shows_one_drawing_of_each_figure(browser: Any, folder: Path) -> 
             assert set(kinds) == {shown} and len(kinds) == 12
 
 
-def test_hostile_text_is_shown_as_text(browser: Any, folder: Path) -> None:
-    with Visit(browser, folder / "release.html", width=1280, scheme="light") as visit:
-        assert visit.page.evaluate("document.body.innerText").count("<script>window.ran") > 5
+@pytest.mark.parametrize(("name", "n_attacks"), [("release.html", 6), ("leaderboard.html", 3)])
+def test_hostile_text_is_shown_as_text(
+    browser: Any, folder: Path, name: str, n_attacks: int
+) -> None:
+    with Visit(browser, folder / name, width=1280, scheme="light") as visit:
+        shown = visit.page.evaluate("document.body.innerText").count("<script>window.ran")
+        assert shown >= n_attacks
         assert visit.page.evaluate("document.scripts.length + document.images.length") == 0
 
 
-def test_links_lead_to_what_is_there(browser: Any, folder: Path) -> None:
-    with Visit(browser, folder / "release.html", width=1280, scheme="light") as visit:
+@pytest.mark.parametrize("name", PAGES)
+def test_links_lead_to_what_is_there(browser: Any, folder: Path, name: str) -> None:
+    path = folder / name
+    with Visit(browser, path, width=1280, scheme="light") as visit:
         ids = visit.page.evaluate("[...document.querySelectorAll('[id]')].map(e => e.id)")
         links = visit.page.evaluate(
             "[...document.querySelectorAll('a')].map(a => a.getAttribute('href'))"
         )
         assert {link[1:] for link in links if link.startswith("#")} <= set(ids)
         for link in (link for link in links if not link.startswith("#")):
-            assert (folder / link).is_file(), link
+            assert (path.parent / link).is_file(), link

@@ -141,3 +141,13 @@ def test_a_hub_that_cannot_be_reached_is_named(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(huggingface_hub, "snapshot_download", unreachable)
     with pytest.raises(BadModelError, match=r"did not give some/model .*no route to host"):
         resolve_base("some/model")
+
+
+@pytest.mark.parametrize(
+    "asked", [{"vocab_size": "many"}, {"hidden_act": 3}, {"model_type": "none"}]
+)
+def test_a_configuration_that_transformers_cannot_read_is_named(folder: Path, asked: dict) -> None:
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps(config | asked))
+    with pytest.raises(BadModelError, match="describes no language model"):
+        resolve_base(str(folder))

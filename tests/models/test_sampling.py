@@ -26,6 +26,14 @@ def test_neither_batch_size_nor_order_changes_what_is_written(model):
     assert len({tuple(ids) for ids in together}) == 4
 
 
+def test_in_bfloat16_equal_batches_write_equal_texts(tiny_base):
+    model = load(tiny_base).to(torch.bfloat16)
+    first = written(model, batch_size=2)
+    assert written(model, batch_size=2) == first
+    # Another batch may go another way, but writes every text to its end.
+    assert [bool(ids) for ids in written(model, batch_size=1)] == [bool(ids) for ids in first]
+
+
 def test_a_shorter_text_begins_a_longer_one(model):
     long = written(model, eos_id=None)
     assert [ids[:10] for ids in long] == written(model, eos_id=None, n_new=10)

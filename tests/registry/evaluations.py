@@ -82,7 +82,7 @@ def released(store: Store, report: dict[str, Any], **others: dict[str, Any]) -> 
 
 def measured(store: Store, digest: str, part: str, report: dict[str, Any], **more: Any) -> Manifest:
     """Keep one part of the evaluation of a model by itself."""
-    given = {"release": RELEASE, "papers": PAPERS, "settings": 0, "made": "x"} | more
+    given = {"release": RELEASE, "papers": PAPERS, "settings": 0, "made": "x", "turn": 0} | more
     model = {
         "name": f"org/{digest}", "kind": "hub", "base": None, "n_parameters": 5, "digest": digest,
         "quantisation": None, "cut": None,
@@ -98,4 +98,5 @@ def measured(store: Store, digest: str, part: str, report: dict[str, Any], **mor
         },
         {} if part == "knowledge" else {"astro_ph_papers": given["papers"]},
     )  # fmt: skip
-    return store.commit(work, Built(work.key, folder, facts={"report": report, "model": model}))
+    facts = {"report": report, "model": model, "turn": given["turn"]}
+    return store.commit(work, Built(work.key, folder, facts=facts))

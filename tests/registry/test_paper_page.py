@@ -122,7 +122,7 @@ def test_every_number_of_the_paper_stands_beside_ours(tmp_path: Path) -> None:
         ("abstracts", "10,000 at random", "1,234"),
         ("“A first” and “A second”", "ada-002 78.5 %, AstroLLaMA 36.3 %", "–"),
         ("“A third” and “A fourth”", "ada-002 82.4 %, AstroLLaMA 92.8 %", "tuned 51.2 %"),
-        ("title → own abstract, shared words masked, MRR", "asserted, no figure",
+        ("title → own abstract, found by meaning, MRR", "asserted, no figure",
          "tuned 0.456, bm25 0.678"),
         ("tuned minus base", "below its base by three ways of scoring",
          "+2.5 % (95 %: −7.0 % to +12.0 %), undecided"),
@@ -207,3 +207,41 @@ def test_without_a_measured_release_it_says_what_to_do(tmp_path: Path) -> None:
         paper_page(store)
     with pytest.raises(MissingArtifactError, match="perplexity_report of release 2026-05"):
         paper_page(store, "2026-05")
+
+
+@pytest.mark.parametrize(
+    ("share", "words"), [(0.0125, "1.2 % of these blocks were trained on"), (None, "may never")]
+)
+def test_the_row_on_training_blocks_says_how_many_were_read(
+    tmp_path: Path, share: float | None, words: str
+) -> None:
+    made = reports()
+    made["perplexity_report"]["reductions"]["train_share_read"] = share
+    page = paper_page(planted(tmp_path, **made)).replace("\u202f", " ")
+    assert words in told(page, "packed training blocks, base → tuned")[-1]
+
+
+def test_completions_and_probes_stand_with_their_intervals(tmp_path: Path) -> None:
+    made = reports()
+    one = {"value": -0.19, "low": -0.25, "high": -0.13}
+    made["completion_report"]["differences"] = {
+        "tuned_minus_base": {"repeated_4grams": one, "new_numbers": None, "rouge_l": None},
+        "tuned_minus_truth": {"repeated_4grams": None, "new_numbers": one, "rouge_l": None},
+    }
+    knowledge = made["knowledge_report"]
+    knowledge["equations"]["models"]["tuned"] |= {"low": 0.35, "high": 0.65}
+    knowledge["constellations"]["most_frequent_share"] = 0.0625
+    knowledge["constellations"]["models"] = {
+        "base": None, "tuned": {"right": 0.111, "low": 0.07, "high": 0.17},
+    }  # fmt: skip
+    page = paper_page(planted(tmp_path, **made)).replace("\u202f", " ")
+    more = "−19.0 % (95 %: −25.0 % to −13.0 %)"
+    for what, said in (
+        ("word 4-grams that repeat", f"authors 1.0 %; tuned minus base {more}"),
+        ("numbers not in the prompt", f"authors 95 %; tuned minus authors {more}"),
+        ("named equation → LaTeX, zero-shot", "tuned: first 50 % (95 %: 35 % to 65 %), exact 3"),
+        ("object → constellation", "tuned: 11.1 % (95 %: 7.0 % to 17.0 %) (n 150)"),
+    ):
+        assert said in told(page, what)[1], what
+    assert "frequent one 6.2 %" in told(page, "object → constellation")[2]
+    assert told(page, "ROUGE-L with the truth")[1].endswith("authors –")

@@ -1,12 +1,16 @@
 """What training left behind, on the page of its release."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from astro_assets.artifacts.fingerprint import of_folder
 from astro_assets.artifacts.home import Home
-from astro_assets.artifacts.manifest import Built, Manifest, Store, Work
+from astro_assets.artifacts.manifest import Built, Manifest, Store, Work, make_or_reuse
+from astro_assets.registry.promotion import Forgetting, judge_forgetting
 from astro_assets.registry.release_page import build_release_report, write_index
 from tests.evaluation.pages.content import curve, heldout_curve
 from tests.evaluation.pages.reports import perplexity_report
@@ -72,6 +76,30 @@ def test_the_page_and_the_index_hold_the_same_figures(tmp_path: Path) -> None:
     assert built.facts["index"]["drift_nats_per_token"] == 0.147
 
 
+@pytest.mark.parametrize("name", [f"{RELEASE}.html", f"{RELEASE}.json"])
+@pytest.mark.parametrize("harm", [Path.unlink, lambda file: file.write_text("{}")])
+def test_a_harmed_page_or_its_numbers_are_made_again(
+    name: str, harm: Callable[[Path], object], tmp_path: Path
+) -> None:
+    store, work = Store(Home(tmp_path)), Work("release_report", RELEASE, {}, {})
+    parts = {"perplexity_report": report(store, "perplexity_report", perplexity_report())}
+
+    def made() -> tuple[Manifest, bool]:
+        return make_or_reuse(
+            store, work, lambda: build_release_report(store.home, store, RELEASE, parts)
+        )
+
+    manifest, _ = made()
+    assert store.path_of(manifest) == store.home.reports / f"{RELEASE}.html"
+    assert made()[1], "nothing happened to it"
+    file = store.home.reports / name
+    before = file.read_bytes()
+    harm(file)
+    assert not store.is_intact(manifest)
+    assert made()[1] is False and file.read_bytes() == before
+    assert made()[1]
+
+
 def test_the_bounds_are_those_of_the_promotion(tmp_path: Path) -> None:
     store = Store(Home(tmp_path))
     part = report(store, "perplexity_report", perplexity_report())
@@ -84,6 +112,38 @@ def test_the_bounds_are_those_of_the_promotion(tmp_path: Path) -> None:
         work = Work("champion_model", RELEASE, {"rules": rules}, {})
         champion = store.commit(work, Built("d" * 64, store.home.root, facts=facts))
         assert words in page(store, part, champion)
+
+
+@pytest.mark.parametrize(
+    ("rise", "drift", "words"),
+    [
+        (0.019, 0.147, "Within bounds: on far fields"),
+        (0.019, 0.31, "Too much was forgotten: on far fields"),
+        (0.019, None, "Not all was measured: on far fields"),
+        (None, 0.147, "Not all was measured: on far fields perplexity was not measured"),
+        (0.06, None, "Too much was forgotten: on far fields"),
+    ],
+)
+def test_the_page_judges_forgetting_as_promotion_does(
+    rise: float | None, drift: float | None, words: str, tmp_path: Path
+) -> None:
+    store = Store(Home(tmp_path))
+    measured = perplexity_report()
+    measured["forgetting"] |= {"rise_far": rise, "drift_nats_per_token": drift}
+    text = page(store, report(store, "perplexity_report", measured))
+    assert words in text
+    passed, _ = judge_forgetting(Forgetting.of(measured), max_forgetting=0.05, max_drift=0.25)
+    assert passed == ("Within bounds" in text)
+
+
+def test_without_far_fields_all_general_ones_are_judged(tmp_path: Path) -> None:
+    store = Store(Home(tmp_path))
+    measured = perplexity_report()
+    measured["forgetting"]["rise_far"] = None
+    del measured["forgetting"]["rings"]["far"]
+    text = page(store, report(store, "perplexity_report", measured))
+    assert "on all general fields perplexity changed by" in text
+    assert Forgetting.of(measured).rise is not None
 
 
 def test_the_index_takes_lines_of_older_code(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ import pytest
 
 from astro_assets.artifacts.home import Home
 from astro_assets.artifacts.manifest import Built, Manifest, Store, Work
+from astro_assets.code_versions import CODE_VERSIONS
 from astro_assets.errors import RegistryError
 from astro_assets.registry.report_artifacts import TAG, figures_of, log_reports
 from astro_assets.registry.tracking import Tracking, client_of, open_run
@@ -61,6 +62,35 @@ def test_another_report_is_sent_again(tracking: Tracking, run_id: str, tmp_path:
     assert client_of(tracking).get_run(run_id).data.tags[TAG] != before
 
 
+def judged(tmp_path: Path, made: dict[str, Manifest], **rules: float) -> dict[str, Manifest]:
+    """The same reports, and a promotion that went by these rules."""
+    store = Store(Home(tmp_path / "home"))
+    work = Work("champion_model", RELEASE, {"rules": rules}, {})
+    return {**made, "champion_model": store.commit(work, Built("c" * 64, store.home.root))}
+
+
+def test_other_bounds_send_the_figures_again(
+    tracking: Tracking, run_id: str, tmp_path: Path
+) -> None:
+    made = parts(tmp_path, completion_report=completion_report())
+    assert log_reports(tracking, run_id, judged(tmp_path, made, max_forgetting=0.05))
+    assert not log_reports(tracking, run_id, judged(tmp_path, made, max_forgetting=0.05))
+    assert log_reports(tracking, run_id, judged(tmp_path, made, max_forgetting=0.01))
+    rules = {"max_forgetting": 0.01, "max_drift": 0.25}
+    assert log_reports(tracking, run_id, judged(tmp_path, made, **rules))
+    assert not log_reports(tracking, run_id, judged(tmp_path, made, **rules))
+
+
+def test_other_code_sends_the_figures_again(
+    tracking: Tracking, run_id: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = parts(tmp_path, completion_report=completion_report())
+    assert log_reports(tracking, run_id, made)
+    monkeypatch.setitem(CODE_VERSIONS, "release_report", "next")
+    assert log_reports(tracking, run_id, made)
+    assert not log_reports(tracking, run_id, made)
+
+
 def test_without_reports_nothing_is_sent(tracking: Tracking, run_id: str, tmp_path: Path) -> None:
     assert log_reports(tracking, run_id, parts(tmp_path, near_copies={})) is False
     assert TAG not in client_of(tracking).get_run(run_id).data.tags
@@ -74,11 +104,8 @@ def test_a_run_that_is_not_there_is_a_named_error(tracking: Tracking, tmp_path: 
 
 def test_figures_show_the_bounds_the_release_was_judged_by(tmp_path: Path) -> None:
     made = parts(tmp_path, perplexity_report=perplexity_report())
-    store = Store(Home(tmp_path / "home"))
 
     def forgetting(**rules: float) -> bytes:
-        work = Work("champion_model", RELEASE, {"rules": rules}, {})
-        champion = store.commit(work, Built("c" * 64, store.home.root))
-        return figures_of({**made, "champion_model": champion})["figures/forgetting.png"]
+        return figures_of(judged(tmp_path, made, **rules))["figures/forgetting.png"]
 
     assert forgetting(max_forgetting=0.05, max_drift=0.25) != forgetting(max_forgetting=0.05)

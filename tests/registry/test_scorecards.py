@@ -3,16 +3,18 @@
 import json
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from astro_assets.artifacts.home import Home
 from astro_assets.artifacts.manifest import Store
 from astro_assets.evaluation.pages.leaderboard import Scorecard
-from astro_assets.registry.scorecards import leaderboard, write_leaderboard
+from astro_assets.registry.scorecards import leaderboard, next_turn, write_leaderboard
 from tests.registry.evaluations import (
     BASE,
     CHAMPION,
+    PAPERS,
     TUNED,
     completions,
     keep,
@@ -114,6 +116,80 @@ def test_of_one_report_made_twice_the_newer_counts(tmp_path: Path) -> None:
         measured(store, "m", "knowledge", knowledge(model=accuracy), settings=settings)
     (group,) = leaderboard(store)
     assert [card.accuracy for card in group.cards] == [0.7]
+
+
+def asked(headline: str, n_questions: int = 60, **methods: dict[str, float]) -> dict[str, Any]:
+    """A knowledge report with several ways of asking: way -> label -> share right."""
+    told = knowledge(**methods[headline]) | {"headline": headline, "n_questions": n_questions}
+    told["methods"] = {
+        name: {"models": {label: {"accuracy": x} for label, x in shares.items()}}
+        for name, shares in methods.items()
+    }
+    return told
+
+
+def test_the_column_of_questions_holds_the_release_s_own_way_of_asking(store: Store) -> None:
+    report = perplexity(base=scores(2.0), tuned=scores(1.5), champion=None)
+    of_release = asked("letter", letter={"base": 0.4, "tuned": 0.5}, full={"base": 0.3})
+    released(store, report, knowledge_report=of_release)
+    for digest in ("m", "n"):
+        measured(store, digest, "perplexity", perplexity(model=scores(1.0)))
+    other = asked("full", full={"model": 0.9}, letter={"model": 0.6})
+    measured(store, "m", "knowledge", other)
+    measured(store, "n", "knowledge", asked("full", full={"model": 0.9}))
+    (group,) = leaderboard(store)
+    assert (group.question_method, group.n_questions) == ("letter", 60)
+    found = {card.name: (card.accuracy, card.question_method) for card in group.cards}
+    assert found == {
+        "scratch": (0.4, "letter"), "astrollama 4": (0.5, "letter"), "org/m": (0.6, "letter"),
+        "org/n": (None, None),
+    }  # fmt: skip
+
+
+def test_figures_of_other_questions_or_titles_do_not_stand_in_the_column(store: Store) -> None:
+    report = perplexity(base=scores(2.0), tuned=scores(1.5), champion=None)
+    released(
+        store,
+        report,
+        embedding_report=similarity(base=0.2, tuned=0.3),
+        knowledge_report=knowledge(base=0.3, tuned=0.4),
+    )
+    few = {"retrieval": {"title_masked": {"model": {"mrr": 0.9, "n": 5}}}}
+    for digest in ("l", "m", "n"):  # more than the release's own, and still not the measure
+        measured(store, digest, "perplexity", perplexity(model=scores(1.0)))
+        measured(store, digest, "knowledge", knowledge(model=0.9) | {"n_questions": 152})
+        measured(store, digest, "similarity", few)
+    (group,) = leaderboard(store)
+    assert (group.n_questions, group.n_retrieval) == (60, 9)
+    found = {card.name: (card.accuracy, card.retrieval_mrr) for card in group.cards}
+    assert found["org/m"] == (None, None) and found["astrollama 4"] == (0.4, 0.3)
+    assert {card.n_questions for card in group.cards} == {60, 152}
+
+
+def test_without_a_release_s_own_what_most_have_is_the_column(store: Store) -> None:
+    keep(store, "astro_ph_papers", PAPERS)
+    for digest, n_questions in (("l", 60), ("m", 152), ("n", 152)):
+        measured(store, digest, "perplexity", perplexity(model=scores(1.0)))
+        measured(store, digest, "knowledge", knowledge(model=0.9) | {"n_questions": n_questions})
+    (group,) = leaderboard(store)
+    assert {card.name: card.accuracy for card in group.cards} == {
+        "org/l": None, "org/m": 0.9, "org/n": 0.9,
+    }  # fmt: skip
+
+
+def test_what_was_asked_for_last_counts_though_it_was_made_first(tmp_path: Path) -> None:
+    at_once = datetime(2026, 7, 1, tzinfo=UTC)
+    store = Store(Home(tmp_path), now=lambda: at_once)
+    keep(store, "astro_ph_papers", PAPERS)
+    measured(store, "m", "perplexity", perplexity(model=scores(1.0)))
+    turns = []
+    for n_questions in (60, 152, 60):
+        turns.append(next_turn(store))
+        told = knowledge(model=0.5) | {"n_questions": n_questions}
+        measured(store, "m", "knowledge", told, settings=n_questions, turn=turns[-1])
+        (group,) = leaderboard(store)
+        assert [card.n_questions for card in group.cards] == [n_questions]
+    assert turns == [1, 2, 3]
 
 
 def test_the_page_and_its_numbers_are_written_the_same_every_time(store: Store) -> None:

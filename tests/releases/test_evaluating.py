@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from safetensors.torch import load_file, save_file
 from typer.testing import CliRunner
 
 from astro_assets.artifacts.fingerprint import of_folder
@@ -14,6 +15,7 @@ from astro_assets.artifacts.home import Home
 from astro_assets.artifacts.manifest import Store
 from astro_assets.cli import app
 from astro_assets.errors import BadModelError, MissingArtifactError
+from astro_assets.models.device import choose_device, choose_dtype
 from astro_assets.months import Month
 from astro_assets.progress import NO_PROGRESS
 from astro_assets.registry.model_lookup import FoundModel, Lookup, find_model
@@ -93,6 +95,40 @@ def test_a_second_time_everything_is_there(measured_world, other: Path) -> None:
     assert of_folder(world.home / "evaluations") == before
 
 
+def test_what_is_there_has_the_present_name_and_the_format_it_was_measured_in(
+    measured_world, other: Path
+) -> None:
+    world, _ = measured_world
+    again = evaluate(world, replace(find(other), name="renamed", base="its base"))
+    assert again.reused == set(PARTS)
+    (group,) = leaderboard(world.store)
+    (card,) = group.cards
+    expected = str(choose_dtype(choose_device())).removeprefix("torch.")
+    assert (card.name, card.base, card.dtype) == ("renamed", "its base", expected)
+    assert evaluated_card(evaluate(world, find(other)).parts).name == other.name
+
+
+def test_of_two_sets_of_questions_the_one_asked_last_is_shown(
+    measured_world, other: Path, tmp_path: Path
+) -> None:
+    world, done = measured_world
+    few = tmp_path / "few.jsonl"
+    rest = {"choices": ["Sun", "Moon"], "answer": 0}
+    lines = [json.dumps({"question": f"Which of these has {n} spots?"} | rest) for n in (1, 2, 3)]
+    few.write_text("\n".join(lines))
+    first = done.parts["knowledge"].facts["report"]["n_questions"]
+    shown, counted = [], []
+    for asked in ({"questions": str(few)}, {}):
+        with world.environment():
+            told = evaluate_model(
+                world.store, AFTER, load_settings(**asked), model=find(other), progress=NO_PROGRESS
+            )
+        counted.append(told.parts["knowledge"].facts["report"]["n_questions"])
+        (group,) = leaderboard(world.store)
+        shown.append(group.cards[0].n_questions)
+    assert shown == counted and counted[0] < counted[1] == first
+
+
 @pytest.mark.slow
 def test_the_same_once_more_gives_equal_numbers(measured_world, other: Path) -> None:
     world, done = measured_world
@@ -135,7 +171,9 @@ def test_a_setting_or_another_holding_is_another_evaluation(measured_world, othe
     keys = {done.parts["knowledge"].key}
     for changed in (held, replace(model, handle=replace(model.handle, digest="d" * 64))):
         with world.environment():
-            one = evaluating._Evaluation(world.store, AFTER, load_settings(), changed, NO_PROGRESS)
+            one = evaluating._Evaluation(
+                world.store, AFTER, load_settings(), changed, NO_PROGRESS, 1
+            )
             inputs = evaluating._inputs(one, "knowledge", {})
             keys.add(evaluating._work(one, "knowledge", inputs).key)
     assert len(keys) == 3
@@ -162,11 +200,11 @@ def test_a_model_that_cannot_be_loaded_leaves_nothing_half(world: World, tmp_pat
 
 
 def test_the_newest_release_with_papers_and_tokens_is_taken(world: World, tmp_path: Path) -> None:
-    assert newest_measurable(world.store) == AFTER
+    assert newest_measurable(world.store, load_settings()) == AFTER
     (world.home / "releases" / AFTER / "token_blocks.json").unlink()
-    assert newest_measurable(world.store) == BEFORE
+    assert newest_measurable(world.store, load_settings()) == BEFORE
     with pytest.raises(MissingArtifactError, match="token_blocks"):
-        newest_measurable(Store(Home(tmp_path / "nothing")))
+        newest_measurable(Store(Home(tmp_path / "nothing")), load_settings())
 
 
 def test_the_command_prints_what_is_there_and_one_bad_model_fails_alone(
@@ -186,6 +224,27 @@ def test_the_command_prints_what_is_there_and_one_bad_model_fails_alone(
     figures = done.parts["perplexity"].facts["report"]["models"]["model"]["astro"]["per_document"]
     assert good["figures"]["bits_per_byte"] == figures["bits_per_byte"]
     assert good["n_documents"] == figures["n_documents"]
+    board = json.loads(Path(told["leaderboard"]).with_suffix(".json").read_text())
+    assert [card["name"] for card in board["groups"][0]["cards"]] == [other.name]
+
+
+def test_a_model_with_weights_of_another_fails_alone(
+    measured_world, other: Path, tmp_path: Path
+) -> None:
+    world, _ = measured_world
+    folder = shutil.copytree(other, tmp_path / "spoiled")
+    weights = load_file(folder / "model.safetensors")
+    weights = {name.replace("gate_proj.weight", "gate_proj.qweight"): weights[name]
+               for name in weights}  # fmt: skip
+    save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
+    with world.environment():
+        result = CliRunner().invoke(
+            app, ["evaluate", str(folder), str(other), "--release", AFTER, "--json"]
+        )
+    assert result.exit_code == 1, result.output
+    told = json.loads(result.stdout)
+    assert "not those of its config.json" in told["models"][0]["error"]
+    assert told["models"][0]["figures"] is None and told["models"][1]["error"] is None
     board = json.loads(Path(told["leaderboard"]).with_suffix(".json").read_text())
     assert [card["name"] for card in board["groups"][0]["cards"]] == [other.name]
 

@@ -1,6 +1,7 @@
 """Reports: base, tuned and the present champion on the same held-out papers."""
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 import dagster as dg
@@ -34,10 +35,11 @@ def perplexity_report(context: dg.AssetExecutionContext) -> dg.MaterializeResult
 
     workspace, release = workspace_of(context), context.partition_key
     store, settings, home = workspace.store, workspace.settings, workspace.home
+    tuned = store.require("lora_checkpoint", release)
     opponent = opponent_of(
         tracking_of(workspace),
         settings.model_name,
-        store.require("lora_checkpoint", release).fingerprint,
+        tuned.fingerprint,
         ledger_path=home.ledger,
         download_to=home.bases / "downloaded",
         afresh=settings.force,
@@ -46,7 +48,7 @@ def perplexity_report(context: dg.AssetExecutionContext) -> dg.MaterializeResult
     cut = Cut("champion", Month.parse(release_read)) if release_read else None
     return _reported(
         context,
-        build_perplexity_report,
+        partial(build_perplexity_report, train_share_read=min(tuned.facts["n_epochs"], 1.0)),
         perplexity_inputs(store, release, settings, cut=cut),
         others={"champion": opponent.handle} if opponent else {},
         parameters={"champion": opponent.handle.digest if opponent else None},

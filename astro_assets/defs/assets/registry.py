@@ -149,8 +149,8 @@ def release_report(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
     tuned = parts.get("lora_checkpoint")
     if tuned is not None:
         log_reports(tracking_of(workspace), tuned.facts["mlflow_run_id"], parts)
+    # The champion may have changed since this page was made; index and leaderboard say so.
     write_leaderboard(home, store)
-    # The champion may have changed since this page was made; the index says so.
     write_index(home, store, version_at(tracking_of(workspace), model_name, CHAMPION))
     return result(
         context, manifest, reused=reused, index=dg.MetadataValue.path(home.reports / "index.html")

@@ -2,7 +2,7 @@
 
 ::
 
-    sentences ─▶ beginnings ─▶ generation ─▶ report ─▶ report.json
-                               others ─────────┘ │
-                               numbers ─▶ measures
+    sentences ─▶ beginnings ─▶ generation ─┬─▶ report ─▶ report.json
+                                   others ─┤
+         numbers ─▶ measures ─▶ intervals ─┘
 """

@@ -46,6 +46,19 @@ def measure(texts: Sequence[Text]) -> dict[str, float | int | None]:
         truth itself); new_numbers (share of all their numbers that their prompts do not hold),
         n_numbers; n (texts). A share is None where there is nothing to count.
     """
+    counted = tallied(texts)
+    return {
+        **{name: total / n if n else None for name, (total, n) in counted.items()},
+        "n_numbers": int(counted["new_numbers"][1]),
+        "n": len(texts),
+    }
+
+
+def tallied(texts: Sequence[Text]) -> dict[str, tuple[float, float]]:
+    """Return each measure of some texts as a sum and what it is divided by.
+
+    Both add up over groups of texts, such as those of one abstract.
+    """
     n = len(texts)
     repeats = [share for one in texts if (share := repeated_share(one.text)) is not None]
     overlaps = [rouge_l(one.text, one.truth) for one in texts if one.truth is not None]
@@ -55,14 +68,12 @@ def measure(texts: Sequence[Text]) -> dict[str, float | int | None]:
         n_numbers += len(numbers)
         n_new += sum(number not in given for number in numbers)
     return {
-        "mean_tokens": sum(one.n_tokens for one in texts) / n,
-        "mean_words": sum(len(one.text.split()) for one in texts) / n,
-        "repeated_4grams": sum(repeats) / len(repeats) if repeats else None,
-        "loops": sum(ends_in_loop(one.text) for one in texts) / n,
-        "rouge_l": sum(overlaps) / len(overlaps) if overlaps else None,
-        "new_numbers": n_new / n_numbers if n_numbers else None,
-        "n_numbers": n_numbers,
-        "n": n,
+        "mean_tokens": (sum(one.n_tokens for one in texts), n),
+        "mean_words": (sum(len(one.text.split()) for one in texts), n),
+        "repeated_4grams": (sum(repeats), len(repeats)),
+        "loops": (sum(ends_in_loop(one.text) for one in texts), n),
+        "rouge_l": (sum(overlaps), len(overlaps)),
+        "new_numbers": (n_new, n_numbers),
     }
 
 

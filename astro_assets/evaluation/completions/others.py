@@ -58,6 +58,21 @@ def plain_id(paper: str) -> str:
     return _VERSION.sub("", _PREFIX.sub("", paper.strip()))
 
 
+def is_text(value: Any, n_characters: int) -> TypeGuard[str]:
+    r"""Tell whether a value is text of that length at most that UTF-8 can hold.
+
+    JSON may spell half a surrogate pair, which no file can be written with.
+
+    >>> is_text("star", 4), is_text("stars", 4), is_text("\ud800", 4), is_text(1, 4)
+    (True, False, False, False)
+    """
+    return (
+        isinstance(value, str)
+        and len(value) <= n_characters
+        and not any("\ud800" <= character <= "\udfff" for character in value)
+    )
+
+
 def load_others(path: Path, *, taken: Collection[str] = ()) -> OtherCompletions:
     """Read a file of completions.
 
@@ -117,22 +132,13 @@ def _checked(fields: Any, path: Path, number: int, *, default: str) -> tuple[str
         raise _bad_line(path, number, "not an object")
     paper, completion = fields.get("id"), fields.get("completion")
     name = fields.get("model", default)
-    if not _is_text(paper, _MAX_NAME) or not plain_id(paper):
+    if not is_text(paper, _MAX_NAME) or not plain_id(paper):
         raise _bad_line(path, number, f"no id of 1 to {_MAX_NAME} characters")
-    if not _is_text(completion, _MAX_CHARACTERS):
+    if not is_text(completion, _MAX_CHARACTERS):
         raise _bad_line(path, number, f"no completion of up to {_MAX_CHARACTERS:,} characters")
-    if not _is_text(name, _MAX_NAME) or not _MODEL.fullmatch(name):
+    if not is_text(name, _MAX_NAME) or not _MODEL.fullmatch(name):
         raise _bad_line(path, number, f"no model's name of 1 to {_MAX_NAME} characters")
     return name, plain_id(paper), completion.strip()
-
-
-def _is_text(value: Any, n_characters: int) -> TypeGuard[str]:
-    """Tell whether a value is text of that length at most that UTF-8 can hold."""
-    return (
-        isinstance(value, str)
-        and len(value) <= n_characters
-        and not any("\ud800" <= character <= "\udfff" for character in value)
-    )
 
 
 def _bad_line(path: Path, number: int, why: str) -> BadSettingError:

@@ -24,6 +24,12 @@ from astro_assets.evaluation.completions.generation import (
     Sampling,
     continue_all,
 )
+from astro_assets.evaluation.completions.intervals import (
+    Texts,
+    differences,
+    intervals,
+    tallies_of,
+)
 from astro_assets.evaluation.completions.measures import Text, measure
 from astro_assets.evaluation.completions.others import OtherCompletions, load_others
 from astro_assets.evaluation.reports import built_report, write_report
@@ -70,6 +76,7 @@ def build_completion_report(
     beside = load_others(others, taken={*_LABELS, *models, TRUTH}) if others else None
     written = _written(models, beginnings, sampling, progress)
     counted_by = Tokenizer.load(models.get("base", next(iter(models.values()))).base_folder)
+    texts_by_writer = _by_writer(beginnings, written, beside, counted_by)
     report = {
         "temperature": sampling.temperature,
         "max_new_tokens": sampling.max_new_tokens,
@@ -78,7 +85,7 @@ def build_completion_report(
         "near_copies_left_out": n_left_out,
         "models": list(models),
         "items": _items(beginnings, written, beside),
-        "measures": _measures(beginnings, written, beside, counted_by),
+        **measured(texts_by_writer),
         "others": beside.counts([b.paper for b in beginnings]) if beside else None,
         "notes": list(_notes(sampling, written)),
     }
@@ -134,37 +141,57 @@ def _items(
     ]
 
 
-def _measures(
+def _by_writer(
     beginnings: Sequence[Beginning],
     written: Mapping[str, Continuations],
     beside: OtherCompletions | None,
     counted_by: Tokenizer,
-) -> dict[str, dict[str, float | int | None]]:
-    """Return the measures of every writer that wrote anything: models, the authors, others."""
-    by_writer: dict[str, list[tuple[Beginning, str]]] = {
-        label: [
-            (beginning, text)
-            for beginning, texts in zip(beginnings, made.texts, strict=True)
-            for text in texts
-        ]
-        for label, made in written.items()
+) -> dict[str, list[list[Text]]]:
+    """Return writer -> per abstract what it wrote: models, the authors, others."""
+    made: dict[str, list[Sequence[str]]] = {
+        label: list(one.texts) for label, one in written.items()
     }
-    by_writer[TRUTH] = [(beginning, beginning.truth) for beginning in beginnings]
-    for beginning in beginnings:
+    made[TRUTH] = [[beginning.truth] for beginning in beginnings]
+    for number, beginning in enumerate(beginnings):
         for name, text in (beside.of(beginning.paper) if beside else {}).items():
-            by_writer.setdefault(name, []).append((beginning, text))
+            made.setdefault(name, [()] * len(beginnings))[number] = [text]
     found = {}
-    for writer, pairs in by_writer.items():
-        bounded = [text[:MAX_CHARACTERS] for _, text in pairs]
-        found[writer] = measure(
+    for writer, own in made.items():
+        bounded = [[text[:MAX_CHARACTERS] for text in texts] for texts in own]
+        counts = iter(counted_by.encode_batch([text for texts in bounded for text in texts]))
+        found[writer] = [
             [
-                Text(text, b.prompt, None if writer == TRUTH else b.truth, len(ids))
-                for (b, _), text, ids in zip(
-                    pairs, bounded, counted_by.encode_batch(bounded), strict=True
-                )
+                Text(text, b.prompt, None if writer == TRUTH else b.truth, len(next(counts)))
+                for text in texts
             ]
-        )
+            for b, texts in zip(beginnings, bounded, strict=True)
+        ]
     return found
+
+
+def measured(texts: Mapping[str, Texts]) -> dict[str, Any]:
+    """Return what a report says of the texts of all writers.
+
+    Returns:
+        measures: writer -> measures with their ``interval``; differences: of tuned against base and
+        against the authors, null where one of them wrote too little.
+    """
+    tallies = {writer: tallies_of(own) for writer, own in texts.items()}
+    return {
+        "measures": {
+            writer: {
+                **measure([text for one in own for text in one]),
+                "interval": intervals(tallies[writer]),
+            }
+            for writer, own in texts.items()
+        },
+        "differences": {
+            f"tuned_minus_{other}": differences(tallies["tuned"], tallies[other])
+            if {"tuned", other} <= tallies.keys()
+            else None
+            for other in ("base", TRUTH)
+        },
+    }
 
 
 def _notes(sampling: Sampling, written: Mapping[str, Continuations]) -> Iterable[str]:

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from astro_assets.evaluation.embeddings.cosines import TIE, Blocks
+from astro_assets.evaluation.statistics import wilson_interval
 
 Labels = NDArray[np.int64]
 
@@ -42,6 +43,8 @@ class NeighbourQuality:
     """Neighbours that vote: 10, or all others where they are fewer."""
     majority: float
     """Share of the largest label: what guessing it always gives."""
+    interval: tuple[float, float]
+    """Of knn_accuracy, 95 %, Wilson's."""
 
 
 def neighbour_quality(blocks: Blocks, labels: Labels) -> dict[str, NeighbourQuality]:
@@ -65,7 +68,14 @@ def neighbour_quality(blocks: Blocks, labels: Labels) -> dict[str, NeighbourQual
             precision[view] += float(_average_precision(order[:, :-1] & 1 == 1).sum())
     n, majority = len(labels), float(np.bincount(labels).max() / len(labels))
     return {
-        view: NeighbourQuality(right[view] / n, precision[view] / n, n, k, majority)
+        view: NeighbourQuality(
+            knn_accuracy=right[view] / n,
+            map=precision[view] / n,
+            n=n,
+            k=k,
+            majority=majority,
+            interval=wilson_interval(right[view], n),
+        )
         for view in right
     }
 

@@ -1,8 +1,9 @@
 r"""Abstracts without the words of their own titles, and what counts as one word.
 
 A title shares words with its abstract, so a list of words already finds the one by the other. With
-the shared words taken out only the meaning is left to find it by: what a space of vectors is for,
-and what a ranking by words (bm25) cannot do.
+the shared words taken out, and ranked among abstracts that share no word with the title either
+(candidates), only the meaning is left to find it by: what a space of vectors is for, and what a
+ranking by words (bm25) cannot do.
 
 Two words are shared when they fold to one: case, accents (also TeX's, ``Poincar\'e``) and a plain
 plural do not count. What does not belong here: ranking (retrieval, bm25).

@@ -13,8 +13,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from astro_assets.evaluation.embeddings.candidates import Candidates
 from astro_assets.evaluation.embeddings.cosines import TIE, Blocks
-from astro_assets.evaluation.statistics import paired_ratio_difference
+from astro_assets.evaluation.statistics import Interval, paired_ratio_difference
 
 Ranks = NDArray[np.int64]
 """1 is the best."""
@@ -39,18 +40,26 @@ class Retrieval:
     """Of mrr, 95 %, bootstrap over queries."""
 
 
-def own_ranks(blocks: Blocks) -> dict[str, Ranks]:
+def own_ranks(blocks: Blocks, candidates: Candidates | None = None) -> dict[str, Ranks]:
     """Return per view (n,) ranks: how many documents are at least as near to query i as document i.
 
     Args:
         blocks: Of n queries and n documents, in the same order.
+        candidates: Which documents a query is ranked among; None: all. A query with too few of them
+            is left out, so there are fewer than n ranks.
     """
     parts: dict[str, list[Ranks]] = defaultdict(list)
     for block in blocks:
+        n_rows = len(next(iter(block.views.values())))
+        among = None if candidates is None else candidates.block(block.begin, n_rows)
+        asked = slice(None) if candidates is None else candidates.asked[block.begin :][:n_rows]
         for view, nearness in block.views.items():
-            rows = np.arange(len(nearness))
+            rows = np.arange(n_rows)
             own = nearness[rows, block.begin + rows]
-            parts[view].append((nearness >= own[:, None] - TIE).sum(axis=1))
+            near = nearness >= own[:, None] - TIE
+            if among is not None:
+                near &= among
+            parts[view].append(near.sum(axis=1)[asked])
     return {view: np.concatenate(ranks) for view, ranks in parts.items()}
 
 
@@ -80,17 +89,27 @@ def named_ranks(
 def retrieval_of(ranks: Ranks) -> Retrieval:
     """Return what ranks, at least one, say of a space."""
     reciprocal = 1 / ranks
-    bounds = paired_ratio_difference(
-        reciprocal,
-        np.zeros(len(ranks)),
-        np.ones(len(ranks)),
-        seed=_SEED,
-        n_resamples=_N_RESAMPLES,
-    )
+    bounds = _mean_difference(reciprocal, np.zeros(len(ranks)))
     return Retrieval(
         recall_at_1=float((ranks <= 1).mean()),
         recall_at_10=float((ranks <= 10).mean()),
         mrr=float(reciprocal.mean()),
         n=len(ranks),
         interval=(bounds.low, bounds.high),
+    )
+
+
+def gain_of(ranks: Ranks, before: Ranks) -> Interval:
+    """Return by how much the mean reciprocal rank of the same queries differs, paired by query.
+
+    Args:
+        ranks: Of one space, at least one query.
+        before: Of another space, the same queries in the same order.
+    """
+    return _mean_difference(1 / ranks, 1 / before)
+
+
+def _mean_difference(ones: NDArray[np.float64], others: NDArray[np.float64]) -> Interval:
+    return paired_ratio_difference(
+        ones, others, np.ones(len(ones)), seed=_SEED, n_resamples=_N_RESAMPLES
     )

@@ -1,5 +1,8 @@
 """Which papers are embedded: the same in every release, whatever was added since.
 
+Test papers stay for good, train papers until their number passes a power of two. Both samples grow
+with the corpus until they have the size that is asked for.
+
 What does not belong here: which papers are held out (warehouse).
 """
 
@@ -50,14 +53,20 @@ def select_embedded(texts: pl.DataFrame, *, share: float, n: int) -> pl.DataFram
 
 
 def select_train(train: pl.DataFrame, *, n_compared: int) -> pl.DataFrame:
-    """Return the train papers of the least hashes, a sample over all months.
+    """Return train papers of the least hashes among the oldest ones, a sample over their months.
+
+    The oldest ones are as many as the greatest power of two that there are papers. So a later paper
+    displaces none while the number asked for stays, until there are so many that the next power
+    of two is reached; and a larger sample holds a smaller.
 
     Args:
-        train: Train papers: column id, and any others.
+        train: Train papers: columns id and submission_month, and any others.
         n_compared: Test papers in the figure.
     """
     n = min(max(n_compared // 2, LEAST_TRAIN), MOST_TRAIN)
-    return _hashed(train).sort("hash").head(n).drop("hash", "share")
+    n_oldest = max(n, 1 << len(train).bit_length() >> 1)
+    oldest = _hashed(train).sort("submission_month", "hash", nulls_last=True).head(n_oldest)
+    return oldest.sort("hash").head(n).drop("hash", "share")
 
 
 def select_extra(texts: pl.DataFrame, train: pl.DataFrame, selected: pl.DataFrame) -> pl.DataFrame:

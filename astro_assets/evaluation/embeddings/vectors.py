@@ -21,9 +21,13 @@ from astro_assets.errors import BadModelError
 from astro_assets.evaluation.embeddings.batches import even_batches
 from astro_assets.evaluation.embeddings.folder import Kind, Vectors
 from astro_assets.models.handle import ModelHandle
-from astro_assets.models.scoring import CausalParts, suited_budget
+from astro_assets.models.scoring import CausalParts
 from astro_assets.models.together import each_loaded
 from astro_assets.progress import Progress
+
+_TOKEN_BUDGET = 8_192
+"""Tokens per batch, on a CPU too: no logits are made here, and they are what makes small batches
+faster there (models.scoring)."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +45,7 @@ def embed(
     documents: Sequence[Sequence[int]],
     *,
     bos_id: int,
-    token_budget: int | None = None,
+    token_budget: int = _TOKEN_BUDGET,
     advance: Callable[[float], None] = lambda _n: None,
 ) -> Vectors:
     """Return (n, d) float32: the mean of last hidden states over the text tokens of each document.
@@ -53,22 +57,20 @@ def embed(
         model: A causal language model in eval mode.
         documents: Text token ids, no [BOS].
         bos_id: The tokenizer's [BOS].
-        token_budget: Tokens per batch; changes speed and memory, not the result (to 1e-5). Default:
-            what suits the device.
+        token_budget: Tokens per batch; changes speed and memory, not the result (to 1e-5).
         advance: Told the number of tokens read.
 
     Raises:
         BadModelError: a vector is not finite.
     """
     parts = CausalParts.of(model)
-    budget = token_budget or suited_budget(parts.device)
     inputs = [[bos_id, *document[: parts.max_positions - 1]] for document in documents]
     # A document without tokens has no state to take the mean of.
     read = [index for index, ids in enumerate(inputs) if len(ids) > 1]
     with torch.inference_mode():
         width = parts.hidden([[bos_id]]).shape[-1]
         vectors = np.zeros((len(inputs), width), dtype=np.float32)
-        for batch in even_batches([len(inputs[index]) for index in read], budget):
+        for batch in even_batches([len(inputs[index]) for index in read], token_budget):
             chosen = [read[place] for place in batch]
             hidden = parts.hidden([inputs[index] for index in chosen])
             means = [
@@ -109,12 +111,46 @@ def each_embedded(
             ids = {kind: tokenizer.encode_batch(given) for kind, given in texts.items()}
             read = folder, tokenizer, ids
         _, tokenizer, ids = read
-        room = CausalParts.of(model).max_positions - 1
-        made: dict[Kind, Vectors] = {}
-        for kind, documents in ids.items():
-            total = float(sum(min(len(one), room) + 1 for one in documents if one))
-            with progress.task(f"embed {kind}, {label}", total=total, unit="tokens") as task:
-                made[kind] = embed(model, documents, bos_id=tokenizer.bos_id, advance=task.advance)
-        n_cut = sum(len(document) > room for document in ids["abstracts"])
-        del model  # else it would stay in memory beside the next one
+        reader = _Reader(model, label, tokenizer.bos_id, progress)
+        made = reader.read(texts, ids)
+        n_cut = sum(len(document) > reader.room for document in ids["abstracts"])
+        del model, reader  # else it would stay in memory beside the next one
         yield Embedded(label, made, n_cut)
+
+
+@dataclass(frozen=True)
+class _Reader:
+    """A loaded model that reads all kinds of texts."""
+
+    model: Any
+    label: str
+    bos_id: int
+    progress: Progress
+
+    @property
+    def room(self) -> int:
+        """Return how many text tokens the context holds."""
+        return CausalParts.of(self.model).max_positions - 1
+
+    def read(
+        self, texts: Mapping[Kind, Sequence[str]], ids: Mapping[Kind, Sequence[Sequence[int]]]
+    ) -> dict[Kind, Vectors]:
+        """Return vectors per kind; a text of an earlier kind, as nothing masked, is copied."""
+        made: dict[Kind, Vectors] = {}
+        place: dict[str, tuple[Kind, int]] = {}
+        for kind, documents in ids.items():
+            new = [row for row, text in enumerate(texts[kind]) if text not in place]
+            read = self._embed(kind, [documents[row] for row in new])
+            vectors = np.empty((len(documents), read.shape[1]), dtype=np.float32)
+            vectors[new] = read
+            for row in set(range(len(documents))).difference(new):
+                before, same = place[texts[kind][row]]
+                vectors[row] = made[before][same]
+            made[kind] = vectors
+            place |= {texts[kind][row]: (kind, row) for row in new}
+        return made
+
+    def _embed(self, kind: Kind, documents: Sequence[Sequence[int]]) -> Vectors:
+        total = float(sum(min(len(one), self.room) + 1 for one in documents if one))
+        with self.progress.task(f"embed {kind}, {self.label}", total=total, unit="tokens") as task:
+            return embed(self.model, documents, bos_id=self.bos_id, advance=task.advance)

@@ -112,7 +112,8 @@ def _draw_corpus(entries: Sequence[Entry], look: Look) -> Figure:
     keys = ("papers", "train_tokens")[: 2 if has_tokens else 1]
     figure, rows = stacked(1.9 if len(keys) == 1 else 3.3, n_rows=len(keys), look=look)
     for axes, key in zip(rows, keys, strict=True):
-        axes.bar(*_points(entries, key), width=0.6, color=look.palette.tuned)
+        width = min(0.6, 0.12 * len(entries))  # one or two releases are no walls
+        axes.bar(*_points(entries, key), width=width, color=look.palette.tuned)
         axes.set_ylabel("papers" if key == "papers" else "training tokens")
         axes.yaxis.set_major_formatter(FuncFormatter(in_thousands))
     _name_releases(rows[-1], entries, look)

@@ -5,6 +5,7 @@ What does not belong here: which strata are large enough (the report).
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -17,11 +18,16 @@ from astro_assets.evaluation.pages.text import number
 from astro_assets.evaluation.pages.values import at, in_order, number_at
 
 Stratum = Mapping[str, Any]
+_YEARS = re.compile(r"([0-9]{4})(?:–([0-9]{4}))?")
+"""One year, or the first and the last of several."""
 
 
 def by_year(report: Mapping[str, Any]) -> Drawing | None:
-    """Return bits per byte over years, and below it tuned minus base with its band."""
-    years = [s for s in strata_of(report, "year") if str(s.get("name", "")).isdigit()]
+    """Return bits per byte over years, and below it tuned minus base with its band.
+
+    Years that are taken together are a point in their middle.
+    """
+    years = [s for s in strata_of(report, "year") if _YEARS.fullmatch(str(s.get("name", "")))]
     if len(years) < 2:
         return None
     first, last = years[0], years[-1]
@@ -80,6 +86,13 @@ def _dots(stratum: Stratum) -> tuple[Dot, ...]:
     return tuple(Dot(label, value) for label, value in _values(stratum))
 
 
+def _middle(stratum: Stratum) -> float:
+    """Return where on the axis a year stands, or several that are taken together."""
+    found = _YEARS.fullmatch(str(stratum["name"]))
+    first, last = found.groups() if found else ("0", None)
+    return (int(first) + int(last or first)) / 2
+
+
 def _draw_years(years: Sequence[Stratum], look: Look) -> Figure:
     compared = [s for s in years if number_at(s, "tuned_minus_base", "bits_per_byte") is not None]
     n_rows = 2 if compared else 1
@@ -87,9 +100,7 @@ def _draw_years(years: Sequence[Stratum], look: Look) -> Figure:
     figure, rows = stacked(height, n_rows=n_rows, look=look, heights=(1.45, 1)[:n_rows])
     palette = look.palette
     for label in in_order({name for s in years for name, _ in _values(s)}):
-        points = [
-            (int(s["name"]), value) for s in years for name, value in _values(s) if name == label
-        ]
+        points = [(_middle(s), value) for s in years for name, value in _values(s) if name == label]
         rows[0].plot(
             *zip(*points, strict=True), color=palette.of(label), linewidth=2.0, marker="o",
             markersize=3.2, label=short(label),
@@ -97,7 +108,7 @@ def _draw_years(years: Sequence[Stratum], look: Look) -> Figure:
     rows[0].set_ylabel("bits per byte")
     legend(rows[0], look)
     if compared:
-        at_years = [int(s["name"]) for s in compared]
+        at_years = [_middle(s) for s in compared]
         value, low, high = (
             [number_at(s, "tuned_minus_base", key) for s in compared]
             for key in ("bits_per_byte", "low", "high")

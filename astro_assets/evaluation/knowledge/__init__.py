@@ -3,7 +3,8 @@
 ::
 
     question_files ─▶ prompts ─▶ fitting ─▶ likelihoods ─┬─▶ methods ─▶ judging ─▶ report
-                          └────▶ chat (instruct models) ─┘                          ▲
+       │                  └────▶ chat (instruct models) ─┘                        ▲ ▲
+       └─▶ rooms (what fits every model, before any is loaded) ───────────────────┘ │
     probe_tables ───▶ equations, constellations (ranks) ────────────────────────────┘
 
 A ``Reader`` is one model while it is loaded; every question and probe is put to it before the next.

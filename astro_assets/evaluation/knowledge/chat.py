@@ -23,11 +23,23 @@ N_NEW_TOKENS = 16
 """Enough for "The correct answer is (B).\""""
 _MAX_TEMPLATE_BYTES = 256 << 10
 _MAX_RENDERED_CHARACTERS = 200_000
+_BEFORE = (
+    r"[\s*_\"'`]*(?:(?:the )?(?:(?:correct|right|best) )?(?:answer|option|choice)(?: is)?[\s:*]*)?"
+)
 _LETTER = re.compile(
-    r"[\s*_\"'`]*(?:(?:the )?(?:(?:correct|right) )?(?:answer|option)(?: is)?[\s:*]*)?"
-    r"[\[(\"'`*]*(?P<letter>[A-J])[\])\"'`*]*\s*(?:[.:\n]|$)",
+    _BEFORE + r"[*_\"'`]*(?:"
+    r"[\[(](?P<bracketed>[A-J])[\])]"
+    r"|(?P<marked>[A-J])[*_\"'`]*(?:[):,\]]|\.(?![A-Z]\.)|\s*(?:\u2014|[-\u2013](?=\s)))"
+    r"|(?P<alone>[A-J])[*_\"'`]*\s*(?:\n|$)"
+    r")",
     re.IGNORECASE,
 )
+"""A letter in brackets or before one of ) . : , and a dash, whatever follows; or one that is all
+there is. Before a blank and a word it may be an article ("A star is")."""
+_ANOTHER = re.compile(
+    r"[*_\"'`\s,/]*(?:(?:or|and)\s+)?[\[(]?[A-J](?:[\]),/]|\.?\s*$|\s+(?:or|and)\b)"
+)
+"""A second letter right behind the first: both are named, so neither is the answer."""
 
 
 def chat_answers(reader: Reader, questions: Sequence[Question]) -> list[int | None] | None:
@@ -43,9 +55,7 @@ def chat_answers(reader: Reader, questions: Sequence[Question]) -> list[int | No
     template = chat_template(reader.folder)
     if template is None:
         return None
-    # A loader of its own: here the template's special tokens are meant.
-    tokenizer = Tokenizer.load(reader.folder)
-    tokenizer.fast.encode_special_tokens = False
+    tokenizer = _chat_tokenizer(reader.folder)
     room = reader.max_positions - N_NEW_TOKENS
     prompts = [_fitting(template, question, tokenizer, room=room) for question in questions]
     total = float(len(prompts))
@@ -68,14 +78,17 @@ def chat_answers(reader: Reader, questions: Sequence[Question]) -> list[int | No
 def parsed_letter(text: str, n_options: int) -> int | None:
     """Return the index of the letter a text answers with; None where it is anything else.
 
-    The letter must stand first, by itself or after "The answer is": a word that begins a sentence,
-    such as "A", is no answer.
+    The letter must stand first, by itself or after "The answer is", and be set off from what
+    follows: a word that begins a sentence, such as "A", is no answer, nor are two letters.
 
-    >>> [parsed_letter(text, 4) for text in ("B", " (c).", "The answer is: D", "A star", "E")]
-    [1, 2, 3, None, None]
+    >>> [parsed_letter(text, 4) for text in ("B", "(c) Io", "Answer: D) Io", "A star", "E", "A, B")]
+    [1, 2, 3, None, None, None]
     """
     found = _LETTER.match(text)
-    index = LETTERS.index(found["letter"].upper()) if found else n_options
+    if found is None or _ANOTHER.match(text, found.end()):
+        return None
+    letter = found["bracketed"] or found["marked"] or found["alone"]
+    index = LETTERS.index(letter.upper())
     return index if index < n_options else None
 
 
@@ -110,6 +123,36 @@ def _refuse_long(path: Path, n: int) -> None:
             f"The chat template in {path} has {n:,} bytes.",
             expected=f"at most {_MAX_TEMPLATE_BYTES:,}.",
         )
+
+
+def too_long_for_chat(
+    folder: Path, questions: Sequence[Question], *, max_positions: int
+) -> list[bool]:
+    """Return per question whether its options leave no room in a chat; no chat, none is too long.
+
+    Raises:
+        BadModelError: the template cannot be used.
+    """
+    template = chat_template(folder)
+    if template is None:
+        return [False] * len(questions)
+    tokenizer, room = _chat_tokenizer(folder), max_positions - N_NEW_TOKENS
+    found = []
+    for question in questions:
+        try:
+            _fitting(template, question, tokenizer, room=room)
+        except BadSettingError:
+            found.append(True)
+        else:
+            found.append(False)
+    return found
+
+
+def _chat_tokenizer(folder: Path) -> Tokenizer:
+    """Return a tokenizer of its own: in a chat the template's special tokens are meant."""
+    tokenizer = Tokenizer.load(folder)
+    tokenizer.fast.encode_special_tokens = False
+    return tokenizer
 
 
 def _fitting(template: str, question: Question, tokenizer: Tokenizer, *, room: int) -> list[int]:

@@ -20,6 +20,7 @@ from astro_assets.evaluation.knowledge.fitting import n_needed
 from astro_assets.evaluation.knowledge.prompts import Prompt
 from astro_assets.evaluation.knowledge.ranks import mean_reciprocal, ranks
 from astro_assets.evaluation.knowledge.reader import Reader
+from astro_assets.evaluation.statistics import wilson_interval
 from astro_assets.models.sampling import sample_tokens
 
 TABLE = Path(__file__).parent / "probes" / "equations.jsonl"
@@ -46,7 +47,12 @@ def load_equations() -> tuple[Equation, ...]:
 
 
 def measure_equations(reader: Reader, equations: Sequence[Equation]) -> dict[str, Any] | None:
-    """Return rank and edit-distance figures of one model; None where its context is too short."""
+    """Return rank and edit-distance figures of one model; None where its context is too short.
+
+    Returns:
+        rank_1 (share that is ranked first) with the ``low`` and ``high`` of its 95 % score
+        interval, mrr, median_rank, edit_distance (mean, 0 to 1), n_exact.
+    """
     prompts = equation_prompts(equations)
     if n_needed(prompts, reader.tokenizer) > reader.max_positions:
         reader.notes.append(
@@ -62,8 +68,12 @@ def measure_equations(reader: Reader, equations: Sequence[Equation]) -> dict[str
         edit_distance(plain_latex(text), plain_latex(equation.latex))
         for text, equation in zip(written, equations, strict=True)
     ]
+    n_first = int((rank == 1).sum())
+    low, high = wilson_interval(n_first, len(rank))
     return {
-        "rank_1": float((rank == 1).mean()),
+        "rank_1": n_first / len(rank),
+        "low": low,
+        "high": high,
         "mrr": mean_reciprocal(rank),
         "median_rank": float(np.median(rank)),
         "edit_distance": float(np.mean(distances)),

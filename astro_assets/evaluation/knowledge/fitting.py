@@ -62,7 +62,9 @@ def fit(prompts: Sequence[Prompt], tokenizer: Tokenizer, *, max_positions: int) 
         n_shared = min(_n_shared(ids, whole) for whole in own)
         if n_lost:
             n_lost_beginning += 1
-            _refuse_cut_options(prompt, tokenizer, n_lost, n_shared=n_shared)
+            n_over = n_lost - _n_head(prompt, tokenizer, n_shared)
+            if n_over > 0:
+                raise _cut_options(prompt, n_over)
         asked.append(
             Continued(
                 [tokenizer.bos_id, *ids[n_lost:n_shared]], [whole[n_shared:] for whole in own]
@@ -70,6 +72,24 @@ def fit(prompts: Sequence[Prompt], tokenizer: Tokenizer, *, max_positions: int) 
         )
     lost = sum(n < len(prompt.examples) for n, prompt in zip(n_kept, prompts, strict=True))
     return Fitted(asked, lost, n_lost_beginning)
+
+
+def too_long(prompts: Sequence[Prompt], tokenizer: Tokenizer, *, max_positions: int) -> list[bool]:
+    """Return per prompt whether ``fit`` would refuse it: its options alone are too long."""
+    found = []
+    contexts = [prompt.context(0) for prompt in prompts]
+    longest = _longest(prompts, tokenizer)
+    for prompt, text, ids, n_more in zip(
+        prompts, contexts, tokenizer.encode_batch(contexts), longest, strict=True
+    ):
+        if len(ids) + n_more <= max_positions:
+            found.append(False)
+            continue
+        own = tokenizer.encode_batch([text + continuation for continuation in prompt.continuations])
+        n_lost = 1 + max(map(len, own)) - max_positions
+        n_shared = min(_n_shared(ids, whole) for whole in own)
+        found.append(n_lost > 0 and n_lost > _n_head(prompt, tokenizer, n_shared))
+    return found
 
 
 def n_needed(prompts: Sequence[Prompt], tokenizer: Tokenizer) -> int:
@@ -87,10 +107,7 @@ def _examples_that_fit(
 ) -> list[int]:
     """Return per prompt the greatest number of its examples for which nothing else must go."""
     kept = [len(prompt.examples) for prompt in prompts]
-    # One token more than the continuation alone has: the border may be cut in another way.
-    longest = [
-        2 + max(map(len, tokenizer.encode_batch(prompt.continuations))) for prompt in prompts
-    ]
+    longest = _longest(prompts, tokenizer)
     pending = [i for i, n in enumerate(kept) if n]
     while pending:
         texts = [prompts[i].context(kept[i]) for i in pending]
@@ -105,17 +122,24 @@ def _examples_that_fit(
     return kept
 
 
-def _refuse_cut_options(
-    prompt: Prompt, tokenizer: Tokenizer, n_lost: int, *, n_shared: int
-) -> None:
-    n_head = min(n_shared, len(tokenizer.encode_batch([prompt.head])[0]))
-    if n_lost > n_head:
-        raise BadSettingError(
-            f"The options of a question are {n_lost - n_head} tokens longer than the model's "
-            f"context: {prompt.head[:60]!r}.",
-            expected="options that fit into it.",
-            do="Shorten or remove that question.",
-        )
+def _longest(prompts: Sequence[Prompt], tokenizer: Tokenizer) -> list[int]:
+    """Return per prompt the most positions that [BOS] and a continuation take."""
+    # One token more than the continuation alone has: the border may be cut in another way.
+    return [2 + max(map(len, tokenizer.encode_batch(prompt.continuations))) for prompt in prompts]
+
+
+def _n_head(prompt: Prompt, tokenizer: Tokenizer, n_shared: int) -> int:
+    """Return how many tokens a prompt without examples may lose: those of its question."""
+    return min(n_shared, len(tokenizer.encode_batch([prompt.head])[0]))
+
+
+def _cut_options(prompt: Prompt, n_over: int) -> BadSettingError:
+    return BadSettingError(
+        f"The options of a question are {n_over} tokens longer than the model's context: "
+        f"{prompt.head[:60]!r}.",
+        expected="options that fit into it.",
+        do="Shorten or remove that question.",
+    )
 
 
 def _n_shared(context: Sequence[int], whole: Sequence[int]) -> int:

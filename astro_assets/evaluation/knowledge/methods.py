@@ -21,15 +21,16 @@ from astro_assets.evaluation.knowledge.reader import Reader
 
 METHODS: Mapping[str, str] = {
     "full_answer": (
-        "The likeliest option after the question alone, by log-likelihood per UTF-8 byte."
+        "The likeliest option after the question alone, by log-likelihood per UTF-8 byte; a tie "
+        "is wrong."
     ),
     "letter_with_blank": (
         "The likeliest letter with a blank before it, after the examples, the question and its "
-        "options; mean log-likelihood over all rotations of the options."
+        "options; mean log-likelihood over all rotations of the options; a tie is wrong."
     ),
     "letter_without_blank": (
         "The likeliest letter with no blank before it, after the examples, the question and its "
-        "options; mean log-likelihood over all rotations of the options."
+        "options; mean log-likelihood over all rotations of the options; a tie is wrong."
     ),
     "generated": (
         "The letter an instruct model writes, greedily, when it is asked in its chat template; "
@@ -37,8 +38,8 @@ METHODS: Mapping[str, str] = {
     ),
 }
 """Method -> what it does. The first of equals leads."""
-_DECIMALS = 6
-"""Scores equal to here are ties, which the first option wins: rounding must not decide."""
+_TIE = 1e-6
+"""Scores as near to the best one, relative to it, are tied with it: rounding must not decide."""
 
 
 @dataclass(frozen=True)
@@ -120,10 +121,21 @@ def letter_scores(
 def _right(
     scores: Sequence[NDArray[np.float64]], questions: Sequence[Question]
 ) -> NDArray[np.bool_]:
-    """Return (n_questions,) whether the option of the greatest score is the right one."""
+    """Return (n_questions,) whether the right option alone has the greatest score."""
     return np.asarray(
-        [
-            int(np.round(one, _DECIMALS).argmax()) == question.answer
-            for one, question in zip(scores, questions, strict=True)
-        ]
+        [_leader(one) == question.answer for one, question in zip(scores, questions, strict=True)]
     )
+
+
+def _leader(scores: NDArray[np.float64]) -> int | None:
+    """Return the index of the greatest score, None where it is tied.
+
+    A tie is no answer: were it the first option's, a model that finds all alike would be right on
+    every question that has its answer there.
+
+    >>> _leader(np.array([-2.0, -1.0, -3.0])), _leader(np.array([-1.0, -1.0 - 1e-9, -3.0]))
+    (1, None)
+    """
+    best = int(scores.argmax())
+    is_tied = scores >= scores[best] - _TIE * abs(scores[best])
+    return best if is_tied.sum() == 1 else None

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from astro_assets.errors import BadSettingError
+from astro_assets.evaluation.completions.others import is_text
 
 LETTERS = "ABCDEFGHIJ"
 MAX_OPTIONS = len(LETTERS)
@@ -118,7 +119,7 @@ def _read(path: Path) -> str:
 
 def _records(text: str, path: Path) -> Iterator[tuple[Any, int]]:
     """Yield the raw fields and the line number of every question."""
-    if path.suffix == ".csv":
+    if path.suffix.lower() == ".csv":
         reader = csv.DictReader(io.StringIO(text, newline=""), strict=True)
         try:
             for row in reader:
@@ -163,7 +164,7 @@ def _choices(fields: Mapping[str, Any]) -> list[Any]:
 
 
 def _is_text(value: Any) -> bool:
-    return isinstance(value, str) and bool(value.strip()) and len(value) <= _MAX_CHARACTERS
+    return is_text(value, _MAX_CHARACTERS) and bool(value.strip())
 
 
 def _answer_index(answer: Any, n_choices: int) -> int | None:

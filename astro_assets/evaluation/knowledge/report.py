@@ -23,6 +23,7 @@ from astro_assets.evaluation.knowledge.methods import Answers, answer_questions
 from astro_assets.evaluation.knowledge.probe_tables import Figures, Probes
 from astro_assets.evaluation.knowledge.question_files import QuestionSet
 from astro_assets.evaluation.knowledge.reader import Reader
+from astro_assets.evaluation.knowledge.rooms import Asked, asked_of_all
 from astro_assets.evaluation.reports import built_report, write_report
 from astro_assets.models.handle import ModelHandle
 from astro_assets.models.together import each_loaded
@@ -67,18 +68,24 @@ def build_knowledge_report(
         probes: Tables of facts; default: those the project carries.
 
     Raises:
-        BadSettingError, BadModelError: see ``answer_questions``; or too few for the examples.
+        BadSettingError, BadModelError: see ``answer_questions``; or too few for the examples, or
+            no question whose options fit into the context of every model.
     """
-    sets = [one for one in (questions, other_questions) if one is not None]
+    # Before the models are loaded: a file that cannot be asked is told at once.
+    asked = [
+        asked_of_all(one, models, n_examples=n_examples)
+        for one in (questions, other_questions)
+        if one is not None
+    ]
     tables = probes or Probes.bundled()
-    measured = _ask_all(models, sets, tables, n_examples=n_examples, progress=progress)
+    measured = _ask_all(models, asked, tables, n_examples=n_examples, progress=progress)
     judge = partial(judged_questions, margin=margin, n_examples=n_examples)
     others = {label: one.others for label, one in measured.items() if one.others is not None}
     report = {
-        **judge(questions, {label: one.questions for label, one in measured.items()}),
-        "other_questions": judge(other_questions, others) if other_questions else None,
+        **judge(asked[0], {label: one.questions for label, one in measured.items()}),
+        "other_questions": judge(asked[1], others) if other_questions else None,
         **tables.reported({label: one.probes for label, one in measured.items()}),
-        "notes": _notes(measured),
+        "notes": [*(note for one in asked for note in one.notes), *_notes(measured)],
     }
     with atomic.new_folder(out) as folder:
         written = write_report(folder, report)
@@ -86,7 +93,7 @@ def build_knowledge_report(
 
 
 def judged_questions(
-    questions: QuestionSet,
+    asked: Asked,
     answered: Mapping[str, Mapping[str, Answers]],
     *,
     margin: float,
@@ -95,18 +102,19 @@ def judged_questions(
     """Return what a report says of one file of questions.
 
     Args:
-        questions: The file.
+        asked: The file's questions that fit all models.
         answered: Label -> method -> answers to those that are asked.
         margin: Loss of accuracy that is called worse if it is shown.
         n_examples: How many examples stood before each.
     """
-    _, asked = questions.parted(n_examples)
-    chances = np.asarray([1 / len(question.choices) for question in asked])
+    _, items = asked.questions.parted(n_examples)
+    chances = np.asarray([1 / len(question.choices) for question in items])
     return {
-        "n_questions": len(asked),
+        "n_questions": len(items),
+        "n_left_out": asked.n_left_out,
         "chance": float(chances.mean()),
         "n_examples": n_examples,
-        "source": questions.source,
+        "source": asked.questions.source,
         "margin": margin,
         **judge_methods(answered, chances, margin=margin),
     }
@@ -114,15 +122,14 @@ def judged_questions(
 
 def _ask_all(
     models: Mapping[str, ModelHandle],
-    sets: Sequence[QuestionSet],
+    asked: Sequence[Asked],
     tables: Probes,
     *,
     n_examples: int,
     progress: Progress,
 ) -> dict[str, Measured]:
     """Ask every model everything, each while it is loaded; in the order of ``models``."""
-    for one in sets:
-        one.parted(n_examples)  # refuses too few questions before a model is loaded
+    sets = [one.questions for one in asked]
     found: dict[str, Measured] = {}
     for label, model in each_loaded(models):
         folder = models[label].base_folder

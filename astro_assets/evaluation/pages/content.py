@@ -35,6 +35,20 @@ class PageVerdict:
 
 
 @dataclass(frozen=True)
+class PageForgetting:
+    """What promotion reads of forgetting, and how it judges it; None: not measured."""
+
+    rise: float | None = None
+    """Share by which perplexity rose above the base's."""
+    rise_on: str = "far fields"
+    """What it rose on; all general fields where a release has no far ones."""
+    rise_is_allowed: bool | None = None
+    drift_nats_per_token: float | None = None
+    """Of the tuned model from its base, on the base's own text."""
+    drift_is_allowed: bool | None = None
+
+
+@dataclass(frozen=True)
 class PageCorpus:
     """What the release consists of; papers are those that became tokens."""
 
@@ -87,6 +101,8 @@ class ReleasePage:
     """Share by which promotion lets perplexity rise on far fields."""
     allowed_drift: float = 0.25
     """Nats per token that promotion lets the model be away from its base on the base's own text."""
+    forgetting: PageForgetting = field(default_factory=PageForgetting)
+    """Judged by these bounds."""
     warnings: Sequence[str] = ()
     """What a reader must know before the numbers, as that texts may be newer than the release."""
 

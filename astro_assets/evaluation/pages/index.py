@@ -58,18 +58,18 @@ def _table(entries: Sequence[IndexEntry]) -> list[Block]:
         row(
             Cell(cleaned(entry.release, 20), kind=f"link {entry.page}"),
             Cell(
-                cleaned(entry.model or "–", 110),
+                _unbroken(cleaned(entry.model or "–", 110)),
                 _state(entry),
                 "champion" if entry.is_champion else "",
             ),
             Cell(number(entry.tuned_bits, ".4f"), _base(number(entry.base_bits, ".4f"))),
+            _forgotten(entry),  # before perplexity: a phone shows four columns at once
             Cell(perplexity(entry.tuned_astro), _base(perplexity(entry.base_astro))),
-            _forgotten(entry),
             number(entry.papers, ",d"),
         )
         for entry in entries
     ]
-    head = ("Release", "Model", "Bits per byte", "Perplexity", "Forgetting", "Papers")
+    head = ("Release", "Model", "Bits per byte", "Forgetting", "Perplexity", "Papers")
     return [
         *table("Held-out astronomy: the tuned model, and its base beneath", head, rows),
         *notes(
@@ -79,6 +79,11 @@ def _table(entries: Sequence[IndexEntry]) -> list[Block]:
             " differ in their papers, so compare models within a release."
         ),
     ]
+
+
+def _unbroken(model: str) -> str:
+    """Keep a model's version on the line of its name."""
+    return "\u00a0".join(model.rsplit(" ", 1))
 
 
 def _state(entry: IndexEntry) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +36,8 @@ class Scorecard:
     """Of the base, or of the whole model."""
     quantisation: str | None = None
     """None or ``nf4``."""
+    dtype: str | None = None
+    """What it computed in: float32, or bfloat16 on a GPU; None: not known."""
     bits_per_byte: float | None = None
     """Held-out astronomy abstracts, per UTF-8 byte; lower is better."""
     bits_per_byte_low: float | None = None
@@ -52,6 +54,7 @@ class Scorecard:
     retrieval_mrr: float | None = None
     """Mean reciprocal rank of a title's own abstract, shared words masked."""
     n_retrieval: int | None = None
+    """Titles that were looked for, among as many abstracts."""
     accuracy: float | None = None
     """Share of questions answered right, by the method ``question_method``."""
     question_method: str | None = None
@@ -74,18 +77,19 @@ class Group:
     n_bytes: int
     """Of these abstracts, UTF-8."""
     cards: tuple[Scorecard, ...]
+    question_method: str | None = None
+    """The one way of asking that the column of questions is about."""
+    n_questions: int | None = None
+    """Of the column; a card with others has no accuracy here."""
+    n_retrieval: int | None = None
+    """Of the column; a card with others has no retrieval here."""
 
 
 def ordered(groups: Sequence[Group]) -> list[Group]:
     """Return the newest release first, and in each group the fewest bits per byte first."""
     by_size = sorted(groups, key=lambda group: (group.n_documents, group.n_bytes), reverse=True)
     newest = sorted(by_size, key=lambda group: group.release, reverse=True)
-    return [
-        Group(
-            group.release, group.n_documents, group.n_bytes, tuple(sorted(group.cards, key=_rank))
-        )
-        for group in newest
-    ]
+    return [replace(group, cards=tuple(sorted(group.cards, key=_rank))) for group in newest]
 
 
 def _rank(card: Scorecard) -> tuple[bool, float, str, str]:

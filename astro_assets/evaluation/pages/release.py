@@ -76,15 +76,12 @@ def sections_of(page: ReleasePage) -> list[Section]:
     reads, vectors = page.perplexity, page.embeddings
     texts, asked = page.completions, page.knowledge
     corpus = corpus_blocks(page.corpus) if page.corpus else []
-    bounds = {"allowed_rise": page.allowed_rise, "allowed_drift": page.allowed_drift}
     return [
         _section("Corpus", corpus, "The corpus"),
         _section("Training", training_blocks(page), "The learning curve"),
         _section("Perplexity", perplexity_blocks(reads) if reads else [], "The perplexity report"),
         _section("Forward in time", forward_blocks(reads) if reads else [], "This measurement"),
-        _section(
-            "Forgetting", forgetting_blocks(reads, **bounds) if reads else [], "This measurement"
-        ),
+        _section("Forgetting", forgetting_blocks(page), "This measurement"),
         _section(
             "Similarity", similarity_blocks(vectors) if vectors else [], "The embedding report"
         ),

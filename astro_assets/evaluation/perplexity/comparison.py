@@ -10,15 +10,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
-
 from astro_assets.evaluation.forgetting.figures import RingScores, forgetting_figures
 from astro_assets.evaluation.forgetting.rings import RING_WORDS
-from astro_assets.evaluation.perplexity.forward import forward_figures
-from astro_assets.evaluation.perplexity.intervals import Drawn, ends, reduction_figures
+from astro_assets.evaluation.perplexity.forward import contemporaries_among, forward_figures
+from astro_assets.evaluation.perplexity.intervals import (
+    Drawn,
+    difference_figures,
+    ends,
+    reduction_figures,
+)
 from astro_assets.evaluation.perplexity.model_scores import ModelScores
 from astro_assets.evaluation.perplexity.scores import DocumentScores
-from astro_assets.evaluation.perplexity.sets import LATER, WITH_NEAR_COPIES, Sets
+from astro_assets.evaluation.perplexity.sets import LATER, NEAR_COPIES, Sets
 from astro_assets.evaluation.perplexity.strata import strata_figures
 from astro_assets.evaluation.selection import FIELDS
 
@@ -31,11 +34,17 @@ Scores = Mapping[str, ModelScores]
 """Model label -> what it scores."""
 
 
-def compare(scores: Scores, sets: Sets) -> dict[str, Any]:
-    """Return the figures of all models and their differences, as ``report.json`` has them."""
+def compare(scores: Scores, sets: Sets, *, train_share_read: float | None = None) -> dict[str, Any]:
+    """Return the figures of all models and their differences, as ``report.json`` has them.
+
+    Args:
+        scores: Per model.
+        sets: What they are of.
+        train_share_read: Share of the train side that the training has read; None: not known.
+    """
     documents = {field: Drawn.documents(_documents(scores, field)) for field in FIELDS}
     blocks = {name: _drawn_blocks(scores, name) for name in (*FIELDS, TRAIN_BLOCKS)}
-    reductions = _reductions(documents["astro"], blocks)
+    reductions = _reductions(documents["astro"], blocks, train_share_read)
     strata, left_out = strata_figures(sets.fields["astro"], _documents(scores, "astro"))
     return {
         "models": _models(scores, documents, blocks),
@@ -49,7 +58,8 @@ def compare(scores: Scores, sets: Sets) -> dict[str, Any]:
         "strata": strata,
         "strata_left_out": left_out,
         "near_copies_left_out": sets.near_copies_left_out,
-        "with_near_copies": _with_near_copies(scores),
+        "with_near_copies": _figures_of(_with_near_copies(scores)),
+        "near_copies_alone": _figures_of(_documents(scores, NEAR_COPIES)),
         "forward": _forward(scores, sets),
         "forgetting": _forgetting(scores),
     }
@@ -105,25 +115,16 @@ def _block_figures(
 
 def _tuned_minus(
     other: str, scores: Scores, documents: Mapping[str, Drawn]
-) -> dict[str, dict[str, float | int]] | None:
+) -> dict[str, dict[str, float | int | None]] | None:
     """Return tuned minus another model in nats per byte, per field, with its paired interval."""
     if "tuned" not in scores or other not in scores:
         return None
-    gaps = {
-        field: drawn.nats_per_byte_between("tuned", other) for field, drawn in documents.items()
-    }
-    return {
-        field: {
-            "nats_per_byte": gap.estimate,
-            "low": gap.low,
-            "high": gap.high,
-            "n_documents": documents[field].n_items,
-        }
-        for field, gap in gaps.items()
-    }
+    return {field: difference_figures(drawn, "tuned", other) for field, drawn in documents.items()}
 
 
-def _reductions(astro: Drawn, blocks: Mapping[str, Drawn | None]) -> dict[str, Any] | None:
+def _reductions(
+    astro: Drawn, blocks: Mapping[str, Drawn | None], train_share_read: float | None
+) -> dict[str, Any] | None:
     """Return by how much tuning lowered perplexity in each measure, beside the paper's."""
     found = {
         "astro_per_document": _reduction(astro),
@@ -132,7 +133,7 @@ def _reductions(astro: Drawn, blocks: Mapping[str, Drawn | None]) -> dict[str, A
     }
     if found["astro_per_document"] is None:
         return None
-    return {**found, "paper_train_packed": PAPER_REDUCTION}
+    return {**found, "paper_train_packed": PAPER_REDUCTION, "train_share_read": train_share_read}
 
 
 def _reduction(drawn: Drawn | None) -> dict[str, Any] | None:
@@ -141,9 +142,20 @@ def _reduction(drawn: Drawn | None) -> dict[str, Any] | None:
     return reduction_figures(drawn)
 
 
-def _with_near_copies(scores: Scores) -> dict[str, Any] | None:
-    """Return what astronomy comes to with the near copies in; None where none were left out."""
-    found = _documents(scores, WITH_NEAR_COPIES)
+def _with_near_copies(scores: Scores) -> dict[str, DocumentScores]:
+    """Return the headline's astronomy and the near copies beside it; empty without any.
+
+    The same papers as the headline's and these: what differs is due to the copies alone.
+    """
+    astro = _documents(scores, "astro")
+    return {
+        label: DocumentScores.joined([astro[label], copies])
+        for label, copies in _documents(scores, NEAR_COPIES).items()
+    }
+
+
+def _figures_of(found: Mapping[str, DocumentScores]) -> dict[str, Any] | None:
+    """Return the figures of each model on a set; None where it was not measured."""
     if not found:
         return None
     drawn = Drawn.documents(found)
@@ -161,11 +173,10 @@ def _forward(scores: Scores, sets: Sets) -> dict[str, Any] | None:
     """Return the later papers beside their model's contemporaries among the test papers."""
     if sets.later is None:
         return None
-    cut = str(sets.later.cut)
-    months = sets.fields["astro"].months
-    contemporary = np.flatnonzero([bool(month) and month <= cut for month in months]).tolist()
+    contemporary, since = contemporaries_among(sets.fields["astro"].months, sets.later.cut)
     return forward_figures(
         sets.later,
         _documents(scores, LATER),
         {label: own.take(contemporary) for label, own in _documents(scores, "astro").items()},
+        since=since,
     )

@@ -14,11 +14,11 @@ from numpy.typing import NDArray
 from astro_assets.evaluation.heldout import first_subfield
 from astro_assets.evaluation.perplexity.model_scores import SELF_TEXT, ModelScores
 from astro_assets.evaluation.perplexity.scores import DocumentScores
-from astro_assets.evaluation.perplexity.sets import LATER, WITH_NEAR_COPIES, Sets
+from astro_assets.evaluation.perplexity.sets import LATER, NEAR_COPIES, Sets
 from astro_assets.evaluation.samples import Sample
 
 _FIELD_OF = {
-    "astro": "astro", "general": "general", WITH_NEAR_COPIES: "near_copies", LATER: "later",
+    "astro": "astro", "general": "general", NEAR_COPIES: "near_copies", LATER: "later",
 }  # fmt: skip
 
 

@@ -9,7 +9,7 @@ What does not belong here: where a model's corpus ended (registry), and scoring 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -31,8 +31,12 @@ from astro_assets.months import Month
 
 MAX_MONTHS = 24
 """Months that are measured at most."""
+MIN_CONTEMPORARIES = 100
+"""Where so many test papers are of the last months up to the cut, they alone are contemporaries:
+else a fade could be the difference between old papers and new ones."""
 LAST_MONTHS = 3
 """The fade is read off the last so many."""
+ABOUT_FORWARD = "forward in time: "
 _BOOTSTRAP_SEED = 20_230_912
 _FADE_SEEDS = (_BOOTSTRAP_SEED, _BOOTSTRAP_SEED + 1)
 """Two: sets of one size and one seed would be drawn alike, and they are independent."""
@@ -114,10 +118,49 @@ def _spread(months: Sequence[str]) -> list[str]:
     return [early[i * (len(early) - 1) // (n - 1)] for i in range(n)] + list(months[-LAST_MONTHS:])
 
 
+def contemporaries_among(months: Sequence[str], cut: Month) -> tuple[list[int], str | None]:
+    """Return which papers are a model's contemporaries, and the month they begin with.
+
+    Those of the 24 months that end with the cut, so that they are hardly older than the later
+    papers; all up to the cut, and None for the month, where the former are fewer than 100.
+
+    Args:
+        months: ``YYYY-MM`` of each paper; "" is in neither.
+        cut: The last month of the model's corpus.
+    """
+    since = str(cut.plus(1 - MAX_MONTHS))
+    up_to = [number for number, month in enumerate(months) if month and month <= str(cut)]
+    recent = [number for number in up_to if months[number] >= since]
+    return (recent, since) if len(recent) >= MIN_CONTEMPORARIES else (up_to, None)
+
+
+def forward_notes(
+    labels: Collection[str], later: LaterPapers | None, figures: Mapping[str, Any] | None
+) -> list[str]:
+    """Return what could not be told forward in time, and why; each begins with ``ABOUT_FORWARD``.
+
+    Args:
+        labels: The models of the report.
+        later: What was asked for.
+        figures: What ``forward_figures`` made of it.
+    """
+    told = None
+    if figures is not None:
+        if "base" not in labels:
+            told = f"no gain, for no base stands beside the {figures['label']}"
+    elif later is not None:
+        told = f"no paper here is newer than {later.cut}, the last month the {later.label} knows"
+    elif "champion" in labels:
+        told = "not measured; which month the champion knows last is not known (no release tag)"
+    return [f"{ABOUT_FORWARD}{told}"] if told else []
+
+
 def forward_figures(
     later: Later,
     scores: Mapping[str, DocumentScores],
     contemporaries: Mapping[str, DocumentScores],
+    *,
+    since: str | None = None,
 ) -> dict[str, Any] | None:
     """Return the report's object ``forward``; None where no paper is later than the cut.
 
@@ -128,13 +171,14 @@ def forward_figures(
         later: What was read.
         scores: Label -> scores of ``later.sample``.
         contemporaries: Label -> scores of held-out papers up to the cut.
+        since: The month that these begin with; None: they are of all months.
 
     Returns:
         ``contemporaries`` and each of ``months``: month, months since the cut, documents, bits per
         UTF-8 byte per model, and ``gain``: base minus model, paired by document, with a 95 %
-        interval; None without a base. ``fade``: the gain on contemporaries minus that on the last
-        three months, the two sets drawn independently; None where a gain is missing. ``n_tokens``:
-        of the later papers by the model's own tokenizer.
+        interval; None without a base. ``contemporaries`` has ``since`` too. ``fade``: the gain on
+        contemporaries minus that on the last three months, the two sets drawn independently; None
+        where a gain is missing. ``n_tokens``: of the later papers by the model's own tokenizer.
     """
     if not later.sample.ids:
         return None
@@ -147,7 +191,8 @@ def forward_figures(
         "cut": str(later.cut),
         "label": later.label,
         "n_later_papers": later.n_later_papers,
-        "contemporaries": {"month": None, "months_since": 0} | _measured(then, later.label),
+        "contemporaries": {"month": None, "months_since": 0, "since": since}
+        | _measured(then, later.label),
         "months": [
             {"month": month, "months_since": _months_between(later.cut, Month.parse(month))}
             | _measured(_chosen(told, of_month == month), later.label)

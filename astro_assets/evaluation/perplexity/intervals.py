@@ -21,6 +21,10 @@ from astro_assets.evaluation.perplexity.scores import BlockScores, DocumentScore
 from astro_assets.evaluation.statistics import Interval, drawn_sums, interval_of
 
 SEED = 20_230_912
+MIN_DOCUMENTS = 8
+"""Fewer give no interval that a decision may rest on: of five or less even differences of one sign
+only could be chance (sign test, 2 / 2^5 = 6 %), and a bootstrap of so few is too narrow. Small test
+worlds still have as many."""
 _MOST_NATS = 700.0
 Sums = NDArray[np.float64]
 """(1 + n_resamples,): over all items, then over each draw."""
@@ -96,6 +100,21 @@ class Drawn:
 def ends(interval: Interval) -> list[float]:
     """Return ``[low, high]`` as reports write them."""
     return [interval.low, interval.high]
+
+
+def difference_figures(drawn: Drawn, label: str, other: str) -> dict[str, float | int | None]:
+    """Return ``label`` minus ``other`` in nats per byte; below ``MIN_DOCUMENTS`` without ends.
+
+    Without ends no promotion takes it for measured.
+    """
+    gap = drawn.nats_per_byte_between(label, other)
+    is_enough = drawn.n_items >= MIN_DOCUMENTS
+    return {
+        "nats_per_byte": gap.estimate,
+        "low": gap.low if is_enough else None,
+        "high": gap.high if is_enough else None,
+        "n_documents": drawn.n_items,
+    }
 
 
 def reduction_figures(drawn: Drawn) -> dict[str, Any]:

@@ -4,6 +4,8 @@ All models read the same texts, each with its own tokenizer. Packed blocks exist
 they were cut with only; another model has none, and the report says so. General papers are of
 fields that no recipe replays, for all models alike (corpus.fields). The paper's 6.55 and -32.5 %
 are *training* perplexity (arXiv:2309.06126, figure 1): they stand beside ours on training blocks.
+A document longer than a model's context is read in windows, each after a fresh [BOS] in the middle
+of the text (``n_split_documents`` counts them).
 
 What does not belong here: which documents are measured (``sets``), running models
 (``model_scores``) and what their scores say (``comparison``).
@@ -21,7 +23,7 @@ from astro_assets.artifacts.manifest import Built
 from astro_assets.corpus.tokenizer import Tokenizer
 from astro_assets.evaluation.perplexity.comparison import compare
 from astro_assets.evaluation.perplexity.document_table import document_table
-from astro_assets.evaluation.perplexity.forward import LaterPapers
+from astro_assets.evaluation.perplexity.forward import LaterPapers, forward_notes
 from astro_assets.evaluation.perplexity.model_scores import (
     SELF_TEXT,
     ModelScores,
@@ -32,7 +34,7 @@ from astro_assets.evaluation.perplexity.scores import Blocks
 from astro_assets.evaluation.perplexity.sets import Sets, take_sets
 from astro_assets.evaluation.reports import built_report, write_report
 from astro_assets.evaluation.samples import Sample
-from astro_assets.evaluation.selection import FIELDS, OTHER_TOKENS
+from astro_assets.evaluation.selection import FIELDS, LATER_TOKENS, OTHER_TOKENS
 from astro_assets.models.handle import ModelHandle
 from astro_assets.progress import Progress
 
@@ -49,6 +51,7 @@ def build_perplexity_report(  # noqa: PLR0913 (what is measured, and on what)
     sampled_by: Tokenizer | None = None,
     later: LaterPapers | None = None,
     prose: Sample | None = None,
+    train_share_read: float | None = None,
 ) -> Built:
     """Measure all models on the same held-out papers and write the report.
 
@@ -57,8 +60,8 @@ def build_perplexity_report(  # noqa: PLR0913 (what is measured, and on what)
         texts: Per field (``astro``, ``general``) the test papers, all columns of ``read_texts``.
         blocks: ``astro``, ``general`` (test side) and ``astro_train``, cut with ``sampled_by``; for
             ``general`` of documents of measured fields (``corpus.documents.measured_blocks``).
-        max_tokens: Tokens of held-out astronomy that are read; of every other set of documents and
-            of blocks ``OTHER_TOKENS`` of them at most.
+        max_tokens: Tokens of held-out astronomy that are read; of later papers ``LATER_TOKENS`` of
+            them at most, of every other set of documents and of blocks ``OTHER_TOKENS``.
         out: Folder to make: report.json, documents.parquet.
         progress: Told per token.
         near_copies: Per field the ids of test papers to leave out; None leaves none out. Packed
@@ -67,6 +70,8 @@ def build_perplexity_report(  # noqa: PLR0913 (what is measured, and on what)
             base's, or that of the first model in the order of reports.
         later: Papers submitted after the cut of one of the models.
         prose: The user's texts outside astronomy.
+        train_share_read: Share of the train side that the training has read, 0 to 1; None: not
+            known. The blocks of ``astro_train`` are spread over all of that side.
 
     Raises:
         EmptyCorpusError: a field has no test paper.
@@ -90,20 +95,33 @@ def build_perplexity_report(  # noqa: PLR0913 (what is measured, and on what)
         max_tokens=min(max_tokens, OTHER_TOKENS),
         progress=progress,
     )
+    compared = compare(scores, sets, train_share_read=train_share_read)
     with atomic.new_folder(out) as folder:
         document_table(sets, scores).write_parquet(folder / "documents.parquet")
         report = write_report(
             folder,
             {
-                **compare(scores, sets),
+                **compared,
                 "n_tokens_used": _tokens_used(sets, scores, counted),
-                "max_tokens": max_tokens,
+                **_bounds(max_tokens),
                 "general_fields": sets.general,
-                "notes": [note for own in scores.values() for note in own.notes],
+                "notes": [
+                    *(note for own in scores.values() for note in own.notes),
+                    *forward_notes(ordered, later, compared["forward"]),
+                ],
             },
         )
     counts = {f"{field}_documents": len(sets.fields[field]) for field in FIELDS}
     return built_report(out, report, counts)
+
+
+def _bounds(max_tokens: int) -> dict[str, int]:
+    """Return how many tokens are read at most: of astronomy, of later papers, of other sets."""
+    return {
+        "max_tokens": max_tokens,
+        "max_later_tokens": min(max_tokens, LATER_TOKENS),
+        "max_other_tokens": min(max_tokens, OTHER_TOKENS),
+    }
 
 
 def _tokens_used(

@@ -19,6 +19,7 @@ from astro_assets.evaluation.forgetting.rings import take_rings
 from astro_assets.evaluation.perplexity.forward import Later, LaterPapers, take_later
 from astro_assets.evaluation.samples import Sample
 from astro_assets.evaluation.selection import (
+    LATER_TOKENS,
     OTHER_TOKENS,
     take_held_out,
     take_tokens,
@@ -26,7 +27,7 @@ from astro_assets.evaluation.selection import (
 )
 
 BASE = "base"
-WITH_NEAR_COPIES = "with_near_copies"
+NEAR_COPIES = "near_copies"
 LATER = "later"
 PROSE = "prose"
 
@@ -37,8 +38,8 @@ class Sets:
 
     fields: dict[str, Sample]
     """``astro`` and ``general``: the headline's test papers."""
-    with_near_copies: Sample | None
-    """Astronomy with the near copies in; None: none were left out."""
+    near_copies: Sample | None
+    """The near copies that the headline's astronomy leaves out; None: none were left out."""
     rings: dict[str, Sample]
     """Ring of forgetting -> its documents; those without documents are absent."""
     later: Later | None
@@ -51,7 +52,7 @@ class Sets:
     def samples(self) -> dict[str, Sample]:
         """Return every set by name, the headline's first."""
         others: dict[str, Sample | None] = {
-            WITH_NEAR_COPIES: self.with_near_copies,
+            NEAR_COPIES: self.near_copies,
             **self.rings,
             LATER: self.later.sample if self.later else None,
         }
@@ -81,8 +82,8 @@ def take_sets(
     Args:
         texts: Per field (``astro``, ``general``) the test papers, all columns of ``read_texts``.
         sampled_by: Whose tokens the bound counts.
-        max_tokens: Text tokens of astronomy at most (but at least one document); of every other set
-            ``OTHER_TOKENS`` of them at most.
+        max_tokens: Text tokens of astronomy at most (but at least one document); of later papers
+            ``LATER_TOKENS`` of them at most, of every other set ``OTHER_TOKENS``.
         near_copies: Per field the ids of papers to leave out; None leaves none out.
         later: Papers submitted after the cut of one of the models.
         prose: The user's texts outside astronomy; the bound takes the first ones.
@@ -98,14 +99,13 @@ def take_sets(
         max_tokens=n_other,
         near_copies=None if near_copies is None else near_copies.get("general", ()),
     )
-    found = take_later(later, sampled_by, max_tokens=n_other) if later else None
+    n_later = min(max_tokens, LATER_TOKENS)
+    found = take_later(later, sampled_by, max_tokens=n_later) if later else None
     if prose:
         rings[PROSE] = within(prose, sampled_by, max_tokens=n_other)
     return Sets(
         fields=held_out.samples,
-        with_near_copies=take_tokens(
-            texts["astro"], sampled_by, max_tokens=max_tokens, what="astro test papers"
-        )
+        near_copies=_copies(texts["astro"], near_copies, sampled_by, max_tokens=n_other)
         if left_out and left_out["astro"]
         else None,
         rings=rings,
@@ -113,3 +113,15 @@ def take_sets(
         near_copies_left_out=left_out,
         general=held_out.general,
     )
+
+
+def _copies(
+    astro: pl.DataFrame,
+    near_copies: Mapping[str, Collection[str]] | None,
+    sampled_by: Tokenizer,
+    *,
+    max_tokens: int,
+) -> Sample:
+    """Return what was left out of astronomy: how a model reads these is what a copy is worth."""
+    copies = astro.filter(pl.col("id").is_in(list((near_copies or {}).get("astro", ()))))
+    return take_tokens(copies, sampled_by, max_tokens=max_tokens, what="near copies")

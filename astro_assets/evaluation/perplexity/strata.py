@@ -2,7 +2,8 @@
 
 A model may read the newest papers worse than the rest, or serve one subfield at the cost of
 another; the mean over all hides it. Every paper is in one stratum of each kind, or in none where
-its month or category is not known.
+its month or category is not known. arXiv was small once: neighbouring years are put together until
+there are enough papers of them.
 
 What does not belong here: drawing the strata (figures).
 """
@@ -35,17 +36,20 @@ def strata_figures(
         min_documents: Smallest stratum that is shown.
 
     Returns:
-        ``year``, ``subfield``, ``place`` -> strata in order of their names: name, n_documents,
-        n_bytes, ``models`` (label -> bits per byte), ``tuned_minus_base`` (bits per byte with its
-        paired 95 % interval over documents; None without both). Then kind -> number left out.
+        ``year``, ``subfield``, ``place`` -> strata in order of their names: name (``2003``, or
+        ``1992–2004`` for years put together), n_documents, n_bytes, ``models`` (label -> bits per
+        byte), ``tuned_minus_base`` (bits per byte with its paired 95 % interval over documents;
+        None without both). Then kind -> number left out, of single years, subfields, places.
     """
     strata: dict[str, list[dict[str, Any]]] = {}
     left_out: dict[str, int] = {}
     for kind, names in names_of(sample).items():
-        members = _members(names)
+        single = _members(names)
+        members = _years_together(single, min_documents) if kind == "year" else single
         shown = [name for name in sorted(members) if len(members[name]) >= min_documents]
         strata[kind] = [_stratum(name, members[name], scores) for name in shown]
-        left_out[kind] = len(members) - len(shown)
+        covered = {row for name in shown for row in members[name]}
+        left_out[kind] = sum(rows[0] not in covered for rows in single.values())
     return strata, left_out
 
 
@@ -75,6 +79,30 @@ def _members(names: list[str]) -> dict[str, list[int]]:
         if name:
             members.setdefault(name, []).append(number)
     return members
+
+
+def _years_together(years: Mapping[str, list[int]], least: int) -> dict[str, list[int]]:
+    """Return neighbouring years in groups of ``least`` papers or more.
+
+    What remains at the end joins the group before it, and is a smaller group where there is none.
+    """
+    groups: list[list[str]] = []
+    n_papers = least
+    for year in sorted(years):
+        if n_papers >= least:
+            groups.append([])
+            n_papers = 0
+        groups[-1].append(year)
+        n_papers += len(years[year])
+    if len(groups) > 1 and n_papers < least:
+        rest = groups.pop()
+        groups[-1] += rest
+    return {
+        group[0] if len(group) == 1 else f"{group[0]}–{group[-1]}": [
+            row for year in group for row in years[year]
+        ]
+        for group in groups
+    }
 
 
 def _stratum(name: str, rows: list[int], scores: Mapping[str, DocumentScores]) -> dict[str, Any]:

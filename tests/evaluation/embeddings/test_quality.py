@@ -8,6 +8,8 @@ from astro_assets.evaluation.embeddings.quality import TASKS, retrieval_quality
 from tests.evaluation.embeddings.folders import paper, write_folder
 
 N = 24
+N_CANDIDATES = 18
+"""The subject of a title stands in the masked abstracts of six papers, of the subject before."""
 SUBJECTS = ["galaxies", "pulsars", "comets", "quasars"]
 
 
@@ -16,7 +18,7 @@ def papers(n_extra=1):
     made = []
     for i in range(N + n_extra):
         title = f"Survey number{i} of {SUBJECTS[i % 4]}"
-        text = f"We count {SUBJECTS[i % 4]} in survey number{i} by telescope."
+        text = f"We count {SUBJECTS[i % 4]} in survey number{i} by {SUBJECTS[(i + 1) % 4]}."
         made.append(
             paper(
                 f"2301.{i:05d}",
@@ -72,6 +74,7 @@ def test_known_neighbours_score_one(found):
                 "mrr": 1,
             }
             assert (figures["n"], figures["interval"]) == (N, [1, 1])
+        assert view["title_masked"]["tuned"]["n_candidates"] == N_CANDIDATES
         assert view["comments"]["tuned"] == {
             "recall_at_10": 1,
             "mrr": 1,
@@ -82,20 +85,40 @@ def test_known_neighbours_score_one(found):
 
 def test_one_point_finds_nothing(found):
     for view in (found, found["centred"]):
-        for task in ("title", "title_masked"):
+        for task, n in (("title", N), ("title_masked", N_CANDIDATES)):
             assert view[task]["base"]["recall_at_10"] == 0
-            assert view[task]["base"]["mrr"] == pytest.approx(1 / N)
+            assert view[task]["base"]["mrr"] == pytest.approx(1 / n)
         # 25 rows without the paper itself and the other it names: the last of 23.
         assert view["comments"]["base"]["mrr"] == pytest.approx(1 / 23)
         assert view["subfield"]["base"]["knn_accuracy"] == 0
 
 
-def test_words_find_titles_until_they_are_masked(found):
+def test_words_find_titles_as_they_are(found):
     assert found["title"]["bm25"]["recall_at_1"] == 1
-    masked = found["title_masked"]["bm25"]
-    assert (masked["recall_at_1"], masked["recall_at_10"]) == (0, 0)
-    assert [masked["mrr"], *masked["interval"]] == pytest.approx([1 / N] * 3)
     assert found["subfield"]["bm25"]["map"] > 0.9
+
+
+def test_tuned_minus_base_is_paired_by_query(found):
+    for view in (found, found["centred"]):
+        gains = view["tuned_minus_base"]
+        # The planted space is right everywhere, one point always last: no query differs.
+        least = {
+            "title": (N, 1 / N),
+            "title_masked": (N, 1 / N_CANDIDATES),
+            "comments": (2, 1 / 23),
+        }
+        assert set(gains) == set(least)
+        for task, (n, by_one_point) in least.items():
+            figures = [gains[task][key] for key in ("low", "mrr", "high")]
+            assert figures == pytest.approx([1 - by_one_point] * 3)
+            assert gains[task]["n"] == n
+
+
+def test_the_accuracy_of_subfields_has_wilsons_interval(found):
+    z2 = 1.959963984540054**2
+    none_right = found["subfield"]["base"]
+    assert none_right["knn_accuracy"] == 0
+    assert none_right["interval"] == pytest.approx([0, z2 / (N + z2)], abs=1e-9)
 
 
 def test_subfields_of_the_figure_papers_only(found):
@@ -109,7 +132,7 @@ def test_spaces_without_the_vectors_a_task_needs_are_not_in_it(found):
     everywhere = {"base", "tuned", "bm25"}
     assert {task: set(found[task]) for task in TASKS} == {
         "title": everywhere,
-        "title_masked": everywhere,
+        "title_masked": {"base", "tuned"},
         "subfield": everywhere | {"baseline"},
         "comments": everywhere | {"baseline"},
     }
@@ -135,3 +158,5 @@ def test_no_pair_and_no_shared_subfield(tmp_path):
     assert (found["subfield"], found["comments"]) == ({}, None)
     assert found["title"]["model"]["mrr"] == 1
     assert found["centred"]["title"] == {}, "no train paper, no mean"
+    assert found["title_masked"] == {}, "no title has ten abstracts to be ranked among"
+    assert found["tuned_minus_base"] is None

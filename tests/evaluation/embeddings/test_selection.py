@@ -74,7 +74,35 @@ def test_the_train_sample_does_not_depend_on_the_order_and_a_larger_one_holds_a_
     papers = texts(900)
     chosen = select_train(papers, n_compared=10)
     assert chosen.equals(select_train(papers.reverse(), n_compared=10))
-    assert select_train(papers, n_compared=1_400).head(500).equals(chosen)
+    assert set(select_train(papers, n_compared=1_400)["id"]) > set(chosen["id"])
+    many = texts(2_100)
+    larger = select_train(many, n_compared=3_000)
+    assert larger.head(500).equals(select_train(many, n_compared=10))
+
+
+def test_later_papers_displace_none_of_the_train_sample():
+    old, later = texts(1_100), texts(900, year=2021)
+    before = select_train(old, n_compared=10)
+    for n_later in (1, 50, 900):
+        grown = pl.concat([later.head(n_later), old])
+        assert select_train(grown, n_compared=10).equals(before)
+    least = {month: n for month, n in before["submission_month"].value_counts().iter_rows()}
+    assert len(least) == 12 and min(least.values()) > 10, "over all months"
+
+
+def test_below_its_size_the_train_sample_grows_and_keeps_all_it_had():
+    old, later = texts(300), texts(200, year=2021)
+    before, after = (select_train(some, n_compared=10) for some in (old, pl.concat([old, later])))
+    assert len(before) == 300 and len(after) == 500
+    assert set(before["id"]) < set(after["id"])
+
+
+def test_at_a_power_of_two_the_train_sample_takes_in_later_months():
+    papers = pl.concat([texts(1_024), texts(1_024, year=2021)])
+    before, after = (select_train(papers.head(n), n_compared=10) for n in (2_047, 2_048))
+    assert set(before["submission_month"].str.head(4)) == {"2020"}
+    years = dict(after["submission_month"].str.head(4).value_counts().iter_rows())
+    assert years["2021"] == pytest.approx(250, abs=50)
 
 
 def test_papers_that_name_each_other_are_taken_in_pairs_and_none_twice(monkeypatch):

@@ -84,3 +84,27 @@ def test_every_model_reads_the_same_texts(tiny_base, tmp_path, model):
     assert np.abs(apart).max() > 1e-3, "the adapter of this test does nothing"
     assert made["tuned"].n_cut == made["base"].n_cut == 1
     assert made["tuned"].vectors["train"].shape[0] == 0
+
+
+class Totals:
+    """A progress that keeps how many tokens each task was to read."""
+
+    def __init__(self):
+        self.of = {}
+
+    def task(self, name, *, total=None, unit=""):
+        self.of[name] = total
+        return NO_PROGRESS.task(name, total=total, unit=unit)
+
+
+def test_a_text_of_an_earlier_kind_is_copied_not_read_again(tiny_base, tmp_path, model):
+    abstracts = papers(4)["text"].to_list()
+    masked = [abstracts[2], "another", abstracts[0], "another"]
+    base, told = {"base": handles(tiny_base, tmp_path / "adapter")["base"]}, Totals()
+    (found,) = each_embedded(base, {"abstracts": abstracts, "masked": masked}, progress=told)
+    tokenizer = Tokenizer.load(tiny_base)
+    assert told.of["embed masked, base"] == 2 * (1 + len(tokenizer.encode_batch(["another"])[0]))
+    made = found.vectors["masked"]
+    assert (made[[0, 2]] == found.vectors["abstracts"][[2, 0]]).all()
+    expected = [plain_mean(model, ids) for ids in tokenizer.encode_batch(masked)]
+    np.testing.assert_allclose(made, expected, atol=1e-5)

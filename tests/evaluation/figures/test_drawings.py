@@ -149,6 +149,16 @@ def test_years_have_a_line_per_model_and_a_band() -> None:
     assert high == pytest.approx(max(v["high"] for v in values))
 
 
+def test_years_that_are_taken_together_stand_in_their_middle() -> None:
+    report = perplexity_report()
+    report["strata"]["year"][0]["name"] = "1990–1995"
+    report["strata"]["year"][1]["name"] = "not a year"
+    (base,) = [
+        line for line in drawn(strata.by_year(report)).axes[0].lines if line.get_label() == "base"
+    ]
+    assert list(base.get_xdata()[:2]) == [1992.5, 1997.0]
+
+
 def test_subfields_are_ordered_and_places_come_last() -> None:
     axes = drawn(strata.by_subfield(perplexity_report())).axes[0]
     names = [label.get_text() for label in axes.get_yticklabels()]

@@ -91,6 +91,8 @@ def test_equations_known_by_heart_are_first_and_written_out(tiny_base):
     taught = reader_of(tiny_base, teach(reader.model, texts, reader.tokenizer))
     assert measure_equations(taught, THREE) == {
         "rank_1": 1.0,
+        "low": pytest.approx(3 / (3 + 1.959964**2)),  # Wilson's score interval of 3 of 3
+        "high": 1.0,
         "mrr": 1.0,
         "median_rank": 1.0,
         "edit_distance": 0.0,

@@ -92,10 +92,19 @@ def test_the_headline_is_chosen_on_the_base_alone():
 
 
 def test_of_equal_methods_the_full_answer_leads():
-    answered = {"model": answers(full_answer=60, letter_with_blank=60, letter_without_blank=9)}
+    answered = {"base": answers(full_answer=60, letter_with_blank=60, letter_without_blank=9)}
     found = judge_methods(answered, np.full(100, 0.25), margin=0.05)
     assert found["headline"] == "full_answer"
-    assert found["models"]["model"]["n_right"] == 60
+    assert found["models"]["base"]["n_right"] == 60
+
+
+@pytest.mark.parametrize("labels", [("model",), ("tuned", "champion")])
+def test_without_a_base_the_full_answer_leads_however_good_the_others_are(labels):
+    own = answers(full_answer=30, letter_with_blank=90, letter_without_blank=80)
+    found = judge_methods(dict.fromkeys(labels, own), np.full(100, 0.25), margin=0.05)
+    assert found["headline"] == "full_answer"
+    assert {one["n_right"] for one in found["models"].values()} == {30}
+    assert found["verdict"] is None
 
 
 def test_the_best_of_three_must_be_better_than_the_best_of_three_guesses():

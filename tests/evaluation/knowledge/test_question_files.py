@@ -78,6 +78,14 @@ def test_every_form_of_file_gives_the_same_questions(tmp_path):
     assert load_questions(files[3]).source == "a.csv"
 
 
+def test_a_suffix_may_be_in_capitals(tmp_path):
+    row = "Which is a star?,Vega,Mars,Io,Ceres,0\n"
+    (one,) = load_questions(written(tmp_path, HEADER + row, "Q.CSV")).items
+    assert one.choices == ("Vega", "Mars", "Io", "Ceres")
+    (other,) = load_questions(written(tmp_path, json.dumps(GOOD), "Q.JSONL")).items
+    assert other.text == GOOD["question"]
+
+
 def test_two_to_ten_options_may_stand_in_one_file(tmp_path):
     two = {**GOOD, "choices": ["yes", "no"], "answer": "B"}
     ten = {**GOOD, "choices": [str(i) for i in range(10)], "answer": "J"}
@@ -118,6 +126,8 @@ def test_a_quoted_csv_field_may_hold_commas_and_line_ends(tmp_path):
         ({"question": ""}, "no question"),
         ({"question": "x" * 2_001}, "no question"),
         ({"question": None}, "no question"),
+        ({"question": "half a pair: \ud800"}, "no question"),
+        ({"choices": ["a", "b\udfff", "c", "d"]}, "not 2 to 10 choices"),
     ],
 )
 def test_a_bad_question_is_named_by_its_line(tmp_path, changed, why):

@@ -11,6 +11,7 @@ from astro_assets.evaluation.knowledge.methods import Answers
 from astro_assets.evaluation.knowledge.probe_tables import Probes
 from astro_assets.evaluation.knowledge.question_files import Question, QuestionSet, load_questions
 from astro_assets.evaluation.knowledge.report import build_knowledge_report, judged_questions
+from astro_assets.evaluation.knowledge.rooms import Asked
 from astro_assets.models.handle import ModelHandle
 from astro_assets.progress import NO_PROGRESS
 from tests.evaluation.knowledge.planted_questions import reader_of, teach
@@ -75,6 +76,8 @@ def test_probes_are_told_with_their_chance(built):
     )
     assert set(report["equations"]["models"]["base"]) == {
         "rank_1",
+        "low",
+        "high",
         "mrr",
         "median_rank",
         "edit_distance",
@@ -96,7 +99,7 @@ def test_one_model_alone_is_measured_and_not_judged(tiny_base, tmp_path):
     models = {"model": ModelHandle("model", tiny_base, None, "m" * 64, None)}
     report = build(models, tmp_path / "out", n_examples=0).facts["report"]
     assert set(report["models"]) == {"model"}
-    assert report["headline"] in report["methods"]
+    assert report["headline"] == "full_answer", "a model's figure is not chosen by itself"
     for name in ("difference", "verdict", "p_base_guessing", "other_questions"):
         assert report[name] is None
 
@@ -136,7 +139,7 @@ def test_planted_forgetting_of_answers_is_found():
             ("full_answer", "letter_with_blank"), Answers(np.arange(60) % 4 == 0)
         ),
     }
-    report = judged_questions(BUNDLED, answered, margin=0.05, n_examples=2)
+    report = judged_questions(Asked(BUNDLED, 0, ()), answered, margin=0.05, n_examples=2)
     assert (report["headline"], report["verdict"]) == ("full_answer", "worse")
     assert report["models"]["base"]["accuracy"] == 1
     assert report["models"]["tuned"]["accuracy"] == 0.25

@@ -6,6 +6,7 @@ from astro_assets.corpus.published import Published, Source, compare_with_paper
 from astro_assets.evaluation.pages.content import (
     IndexEntry,
     PageCorpus,
+    PageForgetting,
     PageLineage,
     PageModel,
     PageVerdict,
@@ -103,6 +104,9 @@ def full_page(**parts: Any) -> ReleasePage:
         "heldout_curve": heldout_curve(),
         "perplexity": perplexity_report(),
         "embeddings": embedding_report(),
+        "forgetting": PageForgetting(
+            rise=0.019, rise_is_allowed=True, drift_nats_per_token=0.147, drift_is_allowed=True
+        ),
         "completions": completion_report(),
         "knowledge": knowledge_report(),
         "lineage": [

@@ -61,6 +61,7 @@ def perplexity_report(*, tuned_general: float = 70.4) -> dict[str, Any]:
         "reductions": {
             "astro_per_document": reduction(0.243), "astro_packed": reduction(0.251),
             "astro_train_packed": reduction(0.281), "paper_train_packed": 0.325,
+            "train_share_read": 0.125,
         },
         "strata": strata(),
         "strata_left_out": {"year": 4, "subfield": 1},
@@ -68,10 +69,14 @@ def perplexity_report(*, tuned_general: float = 70.4) -> dict[str, Any]:
         "with_near_copies": {
             label: scores(60.0, bits - 0.001)["per_document"] for label, bits in BITS.items()
         },
+        "near_copies_alone": {
+            label: scores(50.0, bits - 0.1)["per_document"] | {"n_documents": 77}
+            for label, bits in BITS.items()
+        },
         "forward": forward(),
         "forgetting": forgetting(),
         "n_tokens_used": {"astro": 1_204_331, "general": 998_001, "far": 211_400},
-        "max_tokens": 2_000_000,
+        "max_tokens": 2_000_000, "max_later_tokens": 480_000, "max_other_tokens": 100_000,
         "general_fields": {"rules": "1", "measured": ["cs", "physics"], "replayed": ["math"],
                            "n_test_papers": 9_892, "n_measured_papers": 4_252},
         "notes": ["champion: packed blocks not measured (another tokenizer)"],

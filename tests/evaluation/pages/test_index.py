@@ -42,6 +42,7 @@ def test_it_shows_how_everything_grew(tmp_path: Path) -> None:
     assert any("In 2026-06: base 1.2531, tuned 1.1480, champion 1.1505" in str(s) for s in said)
     assert any("far fields +2.5" in str(s) and "0.150 nats" in str(s) for s in said)
     assert any("25,250 papers" in str(s) for s in said)
+    assert "Bits per byte Forgetting Perplexity Papers" in page.text
     assert "1.1480 base 1.2531" in page.text and "+0.150 nats" in page.text
 
 

@@ -82,15 +82,28 @@ def test_every_figure_stands_on_the_page(tmp_path: Path) -> None:
         quantisation="nf4", bits_per_byte_low=0.701, bits_per_byte_high=0.722,
         general_bits_per_byte=0.8123, far_bits_per_byte=0.9234, rise_far=0.021,
         drift_nats_per_token=0.147, retrieval_mrr=0.456, accuracy=0.425, chance=0.25,
-        n_questions=60, repeated_4grams=0.0321, loops=0.5,
+        n_questions=60, repeated_4grams=0.0321, loops=0.5, dtype="bfloat16", n_retrieval=1_234,
     )  # fmt: skip
-    page = read(render_leaderboard([Group("2026-06", 10, 700, (whole,))], tmp_path))
+    group = Group("2026-06", 10, 700, (whole,), question_method="letter_with_blank")
+    page = read(render_leaderboard([group], tmp_path))
     for told in (
-        "astrollama 4", "tuned · 1.0 M on scratch · nf4", "0.7123", "0.701 to 0.722", "0.8123",
-        "0.9234", "+2.1 %", "+0.147 nats", "0.456", "42.5 %", "chance 25 %, n 60", "3.2 %",
-        "50 % loop",
+        "astrollama 4", "tuned · 1.0 M on scratch · nf4 · bfloat16", "0.7123", "0.701 to 0.722",
+        "0.8123", "0.9234", "+2.1 %", "+0.147 nats", "0.456", "42.5 %", "chance 25 %, n 60",
+        "3.2 %", "50 % loop", "n 1,234", "Questions letter with blank",
     ):  # fmt: skip
         assert told in page.text.replace("\u202f", " "), told
+
+
+def test_what_does_not_compare_is_a_dash_without_a_number_under_it(tmp_path: Path) -> None:
+    other = card("other", 1.0, chance=0.25, n_questions=152, n_retrieval=99, dtype="float32")
+    group = Group("2026-06", 10, 700, (other,), "full_answer", 60, 9)
+    page = read(render_leaderboard([group], tmp_path))
+    assert "152" not in page.text and "n 99" not in page.text
+    told = json.loads((tmp_path / "leaderboard.json").read_text())["groups"][0]
+    assert (told["question_method"], told["n_questions"], told["n_retrieval"]) == (
+        "full_answer", 60, 9,
+    )  # fmt: skip
+    assert told["cards"][0]["accuracy"] is None and told["cards"][0]["n_questions"] == 152
 
 
 def test_names_from_outside_stay_text(tmp_path: Path) -> None:

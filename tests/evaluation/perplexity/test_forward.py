@@ -8,7 +8,9 @@ from astro_assets.corpus.tokenizer import Tokenizer
 from astro_assets.evaluation.perplexity.forward import (
     Later,
     LaterPapers,
+    contemporaries_among,
     forward_figures,
+    forward_notes,
     later_papers,
     take_later,
 )
@@ -157,7 +159,41 @@ def test_without_contemporaries_there_is_a_gain_but_no_fade() -> None:
         assert found["contemporaries"] == {
             "month": None,
             "months_since": 0,
+            "since": None,
             "n_documents": 0,
             "bits_per_byte": {},
             "gain": None,
         }
+
+
+@pytest.mark.parametrize(("n_recent", "since"), [(99, None), (100, "2023-12")])
+def test_contemporaries_are_of_the_last_two_years_where_there_are_enough(n_recent, since) -> None:
+    """Else the newest papers would be held against those of all decades."""
+    first, last = "2023-12", "2025-11"  # 24 months
+    recent = [first, last] * (n_recent // 2) + [last] * (n_recent % 2)
+    months = ["2023-11", "", "1994-02", *recent, "2025-12"]
+    rows, begins = contemporaries_among(months, CUT)
+    assert begins == since
+    assert {months[row] for row in rows} == {first, last} | (
+        set() if since else {"2023-11", "1994-02"}
+    )
+    assert len(rows) == n_recent + (0 if since else 2)
+
+
+def test_the_report_says_what_month_the_contemporaries_begin_with() -> None:
+    told = {"base": scores([150.0]), "champion": scores([100.0])}
+    found = forward_figures(later_of(["2025-12"]), told, told, since="2023-12")
+    assert found is not None and found["contemporaries"]["since"] == "2023-12"
+
+
+def test_what_is_not_told_has_a_reason() -> None:
+    later, figures = LaterPapers(CUT, "champion", later_than(0, 0)), {"label": "champion"}
+    assert forward_notes(["base", "tuned"], None, None) == []
+    assert forward_notes(["base", "champion"], later, figures) == []
+    for told, words in (
+        (forward_notes(["base", "champion"], None, None), "no release tag"),
+        (forward_notes(["base", "champion"], later, None), "no paper here is newer than 2025-11"),
+        (forward_notes(["champion"], later, figures), "no base stands beside the champion"),
+    ):
+        (note,) = told
+        assert note.startswith("forward in time: ") and words in note

@@ -3,8 +3,16 @@ import math
 import numpy as np
 import pytest
 
-from astro_assets.evaluation.perplexity.intervals import SEED, Drawn, ends, reduction_figures
+from astro_assets.evaluation.perplexity.intervals import (
+    MIN_DOCUMENTS,
+    SEED,
+    Drawn,
+    difference_figures,
+    ends,
+    reduction_figures,
+)
 from astro_assets.evaluation.perplexity.scores import BlockScores, DocumentScores
+from astro_assets.registry.promotion import Interval
 from tests.evaluation.test_statistics import slow_paired_ratio_difference
 
 N = 60
@@ -79,3 +87,12 @@ def test_blocks_are_drawn_as_blocks():
 def test_a_model_beyond_all_bounds_is_no_infinity():
     lost = DocumentScores(np.full(3, 1e6), np.ones(3), np.ones(3), np.ones(3))
     assert Drawn.documents({"base": lost}).perplexity("base").high == pytest.approx(math.exp(700))
+
+
+@pytest.mark.parametrize("n", [1, 7, 8, 60])
+def test_too_few_documents_give_no_interval_and_promote_nothing(n):
+    drawn = Drawn.documents({"base": BASE.take(range(n)), "tuned": TUNED.take(range(n))})
+    found = difference_figures(drawn, "tuned", "base")
+    assert found["nats_per_byte"] < 0 and found["n_documents"] == n
+    assert (found["low"] is None) == (found["high"] is None) == (n < MIN_DOCUMENTS)
+    assert Interval.of(found, "nats_per_byte").is_whole == (n >= 8)

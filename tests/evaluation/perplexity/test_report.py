@@ -89,7 +89,9 @@ def test_the_differences_belong_to_the_figures(built):
         )
         difference = report["tuned_minus_base"][field]
         assert difference["nats_per_byte"] == pytest.approx(gap, rel=1e-5)
-        assert difference["low"] <= difference["nats_per_byte"] <= difference["high"]
+    astro, general = (report["tuned_minus_base"][field] for field in ("astro", "general"))
+    assert astro["low"] <= astro["nats_per_byte"] <= astro["high"]
+    assert general["low"] is general["high"] is None, "five papers give no interval"
     ratio = {
         field: tuned[field]["per_document"]["perplexity"]
         / base[field]["per_document"]["perplexity"]
@@ -115,6 +117,7 @@ def test_the_papers_reduction_stands_beside_that_on_training_blocks(built):
     report = built.facts["report"]
     reductions = dict(report["reductions"])
     assert reductions.pop("paper_train_packed") == 0.325
+    assert reductions.pop("train_share_read") is None
     figures = {
         "astro_per_document": ("astro", "per_document", 8),
         "astro_packed": ("astro", "packed_blocks", 3),
@@ -131,6 +134,30 @@ def test_the_papers_reduction_stands_beside_that_on_training_blocks(built):
         assert found["low"] <= found["reduction"] <= found["high"]
     assert reductions["astro_packed"] != reductions["astro_train_packed"]
     assert report["reduction_astro"] == reductions["astro_per_document"]["reduction"]
+
+
+def test_near_copies_are_measured_beside_the_headline_however_small_its_bound(
+    build, models, tmp_path
+):
+    """The same sample as the headline's and the copies, not another sample that holds some."""
+    copies = {"astro": TEXTS["astro"]["id"].to_list()[:3], "general": []}
+    report = build(models, tmp_path / "report", near_copies=copies, max_tokens=150).facts["report"]
+    for label in models:
+        n_headline, n_alone, n_both = (
+            figures["n_documents"]
+            for figures in (
+                report["models"][label]["astro"]["per_document"],
+                report["near_copies_alone"][label],
+                report["with_near_copies"][label],
+            )
+        )
+        assert 0 < n_alone <= 3 and 0 < n_headline < 5
+        assert n_both == n_headline + n_alone
+
+
+def test_how_much_of_the_training_blocks_was_read_is_kept(build, models, tmp_path):
+    report = build(models, tmp_path / "report", train_share_read=0.25).facts["report"]
+    assert report["reductions"]["train_share_read"] == 0.25
 
 
 def test_without_champion_its_parts_are_null(built):
@@ -165,7 +192,8 @@ def test_a_model_against_itself_differs_by_nothing(build, models, tmp_path):
     assert (report["reduction_astro"], report["rise_general"]) == (0.0, 0.0)
     assert report["forgetting"]["drift_nats_per_token"] == 0.0
     assert report["reductions"]["astro_packed"]["reduction"] == 0.0
-    assert report["notes"] == []
+    (note,) = report["notes"]
+    assert note.startswith("forward in time: not measured")
 
 
 def test_a_champion_with_another_tokenizer_is_compared_by_bytes(build, models, tmp_path):
@@ -182,7 +210,7 @@ def test_a_champion_with_another_tokenizer_is_compared_by_bytes(build, models, t
     assert figures["per_document"]["n_bytes"] == ours["n_bytes"]
     gap = ours["nats_per_byte"] - figures["per_document"]["nats_per_byte"]
     assert report["tuned_minus_champion"]["astro"]["nats_per_byte"] == pytest.approx(gap, rel=1e-5)
-    assert report["notes"] == ["champion: packed blocks not measured (another tokenizer)"]
+    assert report["notes"][0] == "champion: packed blocks not measured (another tokenizer)"
     assert figures["per_document"]["n_documents"] == ours["n_documents"]
     written = report["forgetting"]["rings"]["self_text"]
     assert set(written["models"]) == {"base", "tuned"}, "it cannot read the base's tokens"
@@ -196,6 +224,7 @@ def test_the_bound_on_tokens_is_kept_and_counted(build, models, tmp_path):
     assert built.counts["astro_documents"] == figures["n_documents"] < 8
     used = report["n_tokens_used"]
     assert (report["max_tokens"], used["astro"]) == (150, figures["n_tokens"])
+    assert report["max_other_tokens"] == report["max_later_tokens"] == 150
     assert used["astro_packed"] == used["astro_train_packed"] == 128
 
 
@@ -236,13 +265,18 @@ def test_near_copies_are_left_out_and_counted(built, build, models, tmp_path):
         before = built.facts["report"]["models"][label]["astro"]["per_document"]
         assert figures["n_documents"] == 8
         assert figures["perplexity"] == pytest.approx(before["perplexity"], rel=1e-6)
+        by_itself = made.facts["report"]["near_copies_alone"][label]
+        rest = made.facts["report"]["models"][label]["astro"]["per_document"]
+        assert by_itself["n_documents"] == 3
+        parts = [one["nats_per_byte"] * one["n_bytes"] for one in (by_itself, rest)]
+        assert sum(parts) / figures["n_bytes"] == pytest.approx(figures["nats_per_byte"])
 
 
 def test_near_copies_that_are_not_there_leave_nothing_to_compare(build, models, tmp_path):
     none = {"astro": [], "general": []}
     report = build(models, tmp_path / "report", near_copies=none).facts["report"]
     assert report["near_copies_left_out"] == {"astro": 0, "general": 0}
-    assert report["with_near_copies"] is None
+    assert report["with_near_copies"] is report["near_copies_alone"] is None
 
 
 def test_a_side_of_near_copies_alone_is_a_named_error(build, models, tmp_path):
@@ -310,6 +344,7 @@ def test_rings_later_papers_and_prose_are_measured_in_the_same_pass(build, model
         2,
     )
     assert forward["contemporaries"]["n_documents"] == 6
+    assert forward["contemporaries"]["since"] is None, "six are too few to choose among"
     assert [month["month"] for month in forward["months"]] == MONTHS[6:]
     table = pl.read_parquet(made.path / "documents.parquet")
     assert len(table) == 8 + 5 + 4 + 3 + 1 + rings["self_text"]["n_documents"]

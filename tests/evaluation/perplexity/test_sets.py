@@ -2,6 +2,7 @@ import polars as pl
 import pytest
 
 from astro_assets.corpus.tokenizer import Tokenizer
+from astro_assets.evaluation.perplexity import sets
 from astro_assets.evaluation.perplexity.forward import LaterPapers
 from astro_assets.evaluation.perplexity.sets import take_sets
 from astro_assets.evaluation.samples import Sample
@@ -10,6 +11,9 @@ from tests.evaluation.planted import papers
 
 ASTRO = papers(6, categories="astro-ph.GA").with_columns(
     submission_month=pl.Series([f"2023-0{number}" for number in range(1, 7)])
+)
+MANY = papers(20, word="quasars").with_columns(
+    submission_month=pl.Series(["2023-05", "2023-06"] * 10)
 )
 GENERAL = pl.concat([papers(5, word="groups"), papers(3, word="codes", categories="cs.LG")])
 PROSE = Sample(("prose-1", "prose-2"), ("", ""), ("The kettle sang.", "Rain fell on the harbour."))
@@ -27,45 +31,60 @@ def take(tiny_base):
 
 
 def test_what_is_not_asked_for_is_absent(take):
-    sets = take()
-    assert list(sets.samples()) == ["astro", "general", "far"]
-    assert sets.with_near_copies is sets.later is sets.near_copies_left_out is None
-    assert sets.general["n_measured_papers"] == 8
+    found = take()
+    assert list(found.samples()) == ["astro", "general", "far"]
+    assert found.near_copies is found.later is found.near_copies_left_out is None
+    assert found.general["n_measured_papers"] == 8
 
 
-def test_near_copies_go_from_fields_and_rings_and_stay_in_one_set(take):
-    sets = take(near_copies={"astro": ["galaxies-002"], "general": ["codes-001"]})
-    assert len(sets.fields["astro"]) == 5
-    assert sets.with_near_copies is not None and len(sets.with_near_copies) == 6
-    assert set(sets.rings["far"].ids) == {"codes-000", "codes-002"}
-    assert sets.near_copies_left_out == {"astro": 1, "general": 1}
+def test_near_copies_go_from_fields_and_rings_and_are_a_set_of_their_own(take):
+    found = take(near_copies={"astro": ["galaxies-002"], "general": ["codes-001"]})
+    assert len(found.fields["astro"]) == 5
+    assert found.near_copies is not None and found.near_copies.ids == ("galaxies-002",)
+    assert set(found.rings["far"].ids) == {"codes-000", "codes-002"}
+    assert found.near_copies_left_out == {"astro": 1, "general": 1}
 
 
 def test_near_copies_of_general_papers_alone_leave_astronomy_as_it_is(take):
-    sets = take(near_copies={"astro": [], "general": ["codes-001"]})
-    assert sets.with_near_copies is None
+    found = take(near_copies={"astro": [], "general": ["codes-001"]})
+    assert found.near_copies is None
 
 
 def test_later_papers_are_for_the_base_and_their_model(take):
-    sets = take(later=LaterPapers(Month(2023, 4), "champion", ASTRO))
-    assert set(sets.samples()["later"].ids) == {"galaxies-004", "galaxies-005"}
+    found = take(later=LaterPapers(Month(2023, 4), "champion", ASTRO))
+    assert set(found.samples()["later"].ids) == {"galaxies-004", "galaxies-005"}
     for label, reads in (("base", True), ("champion", True), ("tuned", False)):
-        assert ("later" in sets.samples_for(label)) == reads
-        assert set(sets.samples_for(label)) >= {"astro", "general", "far"}
+        assert ("later" in found.samples_for(label)) == reads
+        assert set(found.samples_for(label)) >= {"astro", "general", "far"}
 
 
 def test_no_paper_after_the_cut_is_no_set(take):
-    sets = take(later=LaterPapers(Month(2023, 6), "champion", ASTRO))
-    assert sets.later is None
-    assert "later" not in sets.samples_for("base")
+    found = take(later=LaterPapers(Month(2023, 6), "champion", ASTRO))
+    assert found.later is None
+    assert "later" not in found.samples_for("base")
 
 
 def test_the_bound_holds_for_every_set(take, tiny_base):
     tokenizer = Tokenizer.load(tiny_base)
     later = LaterPapers(Month(2023, 1), "champion", ASTRO)
-    sets = take(max_tokens=120, near_copies={"astro": ["galaxies-002"]}, prose=PROSE)
-    for sample in sets.samples().values():
+    found = take(max_tokens=120, near_copies={"astro": ["galaxies-002"]}, prose=PROSE)
+    for sample in found.samples().values():
         n_tokens = sum(map(len, tokenizer.encode_batch(sample.texts)))
         assert 0 < n_tokens <= 120
     assert take(max_tokens=10, prose=PROSE).rings["prose"].ids == ("prose-1",)
     assert len(take(max_tokens=1, later=later).samples()["later"]) == 5, "one of each month"
+
+
+def test_later_papers_and_other_sets_have_bounds_of_their_own(take, tiny_base, monkeypatch):
+    monkeypatch.setattr(sets, "OTHER_TOKENS", 120)
+    monkeypatch.setattr(sets, "LATER_TOKENS", 400)
+    later = LaterPapers(Month(2023, 4), "champion", MANY)
+    copies = {"astro": ASTRO["id"].to_list()[1:], "general": []}
+    found = take(later=later, near_copies=copies).samples()
+    tokenizer = Tokenizer.load(tiny_base)
+    n_tokens = {
+        name: sum(map(len, tokenizer.encode_batch(sample.texts))) for name, sample in found.items()
+    }
+    assert 60 < n_tokens["near_copies"] <= 120 and 200 < n_tokens["later"] <= 400
+    assert set(found["near_copies"].ids) <= set(copies["astro"])
+    assert found["astro"].ids == ("galaxies-000",)

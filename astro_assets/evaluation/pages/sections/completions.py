@@ -19,9 +19,20 @@ from astro_assets.evaluation.pages.blocks import (
     row,
     table,
 )
-from astro_assets.evaluation.pages.sections.shared import left_out_sentence
+from astro_assets.evaluation.pages.sections.shared import (
+    between,
+    left_out_sentence,
+    share_cell,
+)
 from astro_assets.evaluation.pages.text import cleaned, number, percent
-from astro_assets.evaluation.pages.values import MODELS, at, in_order, number_at
+from astro_assets.evaluation.pages.values import (
+    MODELS,
+    at,
+    ends_at,
+    in_order,
+    interval_at,
+    number_at,
+)
 
 MAX_SHOWN, N_OPEN, MAX_SAMPLES = 12, 3, 4
 _MAX_TEXT, _MAX_PROMPT, _MAX_TITLE, _MAX_OTHERS = 2500, 1500, 300, 6
@@ -35,6 +46,10 @@ MEASURES = {
     "new_numbers": ("Numbers not in the prompt", True),
 }
 """Measure of a report -> its name, and whether it is a share."""
+COUNTS = {"n": "Texts", "n_numbers": "Numbers in them"}
+"""What the measures were taken of, writer by writer."""
+COMPARED = {"tuned_minus_base": "tuned − base", "tuned_minus_truth": "tuned − authors"}
+"""Difference of a report -> its name."""
 
 Report = Mapping[str, Any]
 
@@ -46,6 +61,7 @@ def completion_blocks(report: Report) -> list[Block]:
     return [
         Words(_how(report)),
         *_measures(report.get("measures") or {}),
+        *_differences(report.get("differences")),
         *notes(
             "Numbers not in the prompt are the paper’s own worry, “invented” ones; the authors’"
             " own share is what an honest continuation has.",
@@ -78,7 +94,7 @@ def _measures(measures: Mapping[str, Any]) -> list[Table]:
     writers += ["truth"] if "truth" in measures else []
     names = {name for found in measures.values() for name in found or {}}
     known = [name for name in MEASURES if name in names]
-    others = sorted(names - set(MEASURES) - {"n", "n_numbers"})
+    others = sorted(names - set(MEASURES) - set(COUNTS) - {"interval"})
     rows = [
         row(
             MEASURES[name][0] if name in MEASURES else cleaned(name, 60),
@@ -86,17 +102,47 @@ def _measures(measures: Mapping[str, Any]) -> list[Table]:
         )
         for name in (*known, *others)
     ]
+    rows += [
+        row(said, *(Cell(number(number_at(measures, w, name), ",.0f")) for w in writers))
+        for name, said in COUNTS.items()
+        if name in names
+    ]
     head = ("Measure", *("authors" if w == "truth" else cleaned(w, 40) for w in writers))
-    counts = [int(n) for w in writers if (n := number_at(measures, w, "n")) is not None]
-    told = f" ({max(counts):,} of a model)" if counts else ""
-    return table(f"Over all continuations{told}", head, rows)
+    caption = "Over all continuations; small: 95\u202f%, from a bootstrap over abstracts"
+    return table(caption, head, rows)
 
 
 def _measure(found: Any, name: str) -> Cell:
-    value = number_at(found, name)
-    if MEASURES.get(name, ("", False))[1]:
-        return Cell(percent(value, ".1%"))
-    return Cell(number(value, ",.3g" if value is None or abs(value) < 100 else ",.0f"))
+    value, ends = number_at(found, name), interval_at(found, "interval", name)
+    if _is_share(name):
+        return share_cell(value, *(ends or ()))
+    form = ",.3g" if value is None or abs(value) < 100 else ",.0f"
+    return Cell(number(value, form), between(*ends, form) if ends else "")
+
+
+def _differences(differences: Any) -> list[Table]:
+    """Return how the tuned model differs from its base and from the authors."""
+    compared = {
+        said: found for key, said in COMPARED.items() if (found := at(differences, key)) is not None
+    }
+    rows = [
+        row(MEASURES[name][0], *(_difference(at(found, name), name) for found in compared.values()))
+        for name in MEASURES
+        if any(at(found, name) is not None for found in compared.values())
+    ]
+    caption = "Differences, paired by abstract; small: 95\u202f%"
+    return table(caption, ("Measure", *compared), rows)
+
+
+def _difference(found: Any, name: str) -> Cell:
+    value = number_at(found, "value")
+    if _is_share(name):
+        return Cell(percent(value), between(*ends_at(found, scale=100), "+.1f"))
+    return Cell(number(value, "+.3f"), between(*ends_at(found), "+.3f"))
+
+
+def _is_share(name: str) -> bool:
+    return MEASURES.get(name, ("", False))[1]
 
 
 def _others(report: Report) -> str | None:

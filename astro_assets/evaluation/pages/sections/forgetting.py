@@ -19,6 +19,7 @@ from astro_assets.evaluation.pages.blocks import (
     row,
     table,
 )
+from astro_assets.evaluation.pages.content import ReleasePage
 from astro_assets.evaluation.pages.sections.shared import between
 from astro_assets.evaluation.pages.text import cleaned, number, percent
 from astro_assets.evaluation.pages.values import at, ends_at, in_order, number_at
@@ -27,19 +28,14 @@ ALL_FELL = -0.3
 """From this fall of general perplexity on, the base had never seen such prose."""
 
 
-def forgetting_blocks(
-    report: Mapping[str, Any], *, allowed_rise: float, allowed_drift: float
-) -> list[Block]:
-    """Return the section's blocks.
-
-    Args:
-        report: the perplexity report.
-        allowed_rise: share by which promotion lets perplexity rise on far fields.
-        allowed_drift: nats per token that promotion allows on the base's own text.
-    """
+def forgetting_blocks(page: ReleasePage) -> list[Block]:
+    """Return the section's blocks; none without a perplexity report."""
+    report, allowed_rise, allowed_drift = page.perplexity, page.allowed_rise, page.allowed_drift
+    if not report:
+        return []
     rings = at(report, "forgetting", "rings") or {}
     return [
-        Words(_lead(report, allowed_rise=allowed_rise, allowed_drift=allowed_drift), "lead"),
+        Words(_lead(page), "lead"),
         *notes(general_sentence(report, allowed_rise)),
         *pictures(
             (
@@ -71,24 +67,32 @@ def general_sentence(report: Mapping[str, Any], allowed_rise: float) -> str | No
     return f"{told} No forgetting shows there; other abstracts share the register, though."
 
 
-def _lead(report: Mapping[str, Any], *, allowed_rise: float, allowed_drift: float) -> str:
-    rise = number_at(report, "forgetting", "rise_far")
-    drift = number_at(report, "forgetting", "drift_nats_per_token")
-    told = []
-    if rise is not None:
-        told.append(
-            f"on far fields perplexity changed by {percent(rise)} (allowed {percent(allowed_rise)})"
-        )
-    if drift is not None:
-        told.append(
-            f"on text of the base’s own the tuned model is {number(drift, '+.3f')} nats per token"
-            f" away from it (allowed {number(allowed_drift, '.3g')})"
-        )
-    if not told:
+def _lead(page: ReleasePage) -> str:
+    """Return how promotion judges it, with both figures; what was not measured is no pass."""
+    judged = page.forgetting
+    outcomes = (judged.rise_is_allowed, judged.drift_is_allowed)
+    if outcomes == (None, None):
         return "The rings of forgetting were not measured in this report."
-    is_within = (rise is None or rise <= allowed_rise) and (drift is None or drift <= allowed_drift)
-    start = "Within bounds: " if is_within else "Too much was forgotten: "
-    return f"{start}{'; '.join(told)}."
+    if False in outcomes:
+        start = "Too much was forgotten"
+    else:
+        start = "Not all was measured" if None in outcomes else "Within bounds"
+    rise = f"on {judged.rise_on} perplexity"
+    if judged.rise_is_allowed is None:
+        rise = f"{rise} was not measured against the base"
+    else:
+        allowed = percent(page.allowed_rise)
+        rise = f"{rise} changed by {percent(judged.rise)} (allowed {allowed})"
+    drift = "on text of the base’s own the tuned model"
+    if judged.drift_is_allowed is None:
+        drift = f"{drift} was not measured"
+    else:
+        far, allowed = (
+            number(judged.drift_nats_per_token, "+.3f"),
+            number(page.allowed_drift, ".3g"),
+        )
+        drift = f"{drift} is {far} nats per token away from it (allowed {allowed})"
+    return f"{start}: {rise}; {drift}."
 
 
 def _in_words(rings: Mapping[str, Any]) -> list[str]:

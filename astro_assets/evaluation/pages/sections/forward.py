@@ -9,11 +9,22 @@ from collections.abc import Mapping
 from typing import Any
 
 from astro_assets.evaluation.figures import forward as figures
-from astro_assets.evaluation.pages.blocks import Block, Cell, Table, Words, pictures, row, table
+from astro_assets.evaluation.pages.blocks import (
+    Block,
+    Cell,
+    Table,
+    Words,
+    notes,
+    pictures,
+    row,
+    table,
+)
 from astro_assets.evaluation.pages.sections.shared import between
 from astro_assets.evaluation.pages.text import cleaned, number
 from astro_assets.evaluation.pages.values import at, ends_at, in_order, number_at
 
+ABOUT_FORWARD = "forward in time: "
+"""How the notes of a report begin that belong here (``perplexity.forward``)."""
 WHEN = (
     "Not measured yet. A champion is asked here about papers first submitted after its own month;"
     " so this section fills with the first release after a promotion, and grows by a point with"
@@ -24,15 +35,16 @@ WHEN = (
 def forward_blocks(report: Mapping[str, Any]) -> list[Block]:
     """Return the section's blocks; where there are no later papers yet, when there will be."""
     forward = report.get("forward")
+    told = notes(*_notes(report))
     if not forward or not forward.get("months"):
-        return [Words(WHEN)]
+        return [*told] or [Words(WHEN)]
     label, cut = cleaned(forward.get("label", "model"), 40), cleaned(forward.get("cut", ""), 10)
     n = number(number_at(forward, "n_later_papers"), ",.0f")
     return [
         Words(_staleness(forward, label, cut), "lead"),
         Words(
-            f"The {label} knows papers through {cut}; {n} in this release are newer. Random test"
-            " papers are its contemporaries; these are not."
+            f"The {label} knows papers through {cut}; {n} in this release are newer."
+            f" {_contemporaries(forward)} are its contemporaries; these are not."
         ),
         *pictures(
             (
@@ -43,6 +55,21 @@ def forward_blocks(report: Mapping[str, Any]) -> list[Block]:
             )
         ),
         *_months(forward),
+        *told,
+    ]
+
+
+def _contemporaries(forward: Mapping[str, Any]) -> str:
+    since = at(forward, "contemporaries", "since")
+    return f"Random test papers from {cleaned(since, 10)} on" if since else "Random test papers"
+
+
+def _notes(report: Mapping[str, Any]) -> list[str]:
+    """Return what the report says of this measure: why something of it is not there."""
+    return [
+        cleaned(note[0].upper() + note[1:], 300) + "."
+        for note in report.get("notes") or []
+        if isinstance(note, str) and note.startswith(ABOUT_FORWARD)
     ]
 
 

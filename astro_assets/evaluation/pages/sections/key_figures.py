@@ -77,7 +77,14 @@ def _forgetting(page: ReleasePage) -> list[KeyFigure]:
             )
         )
     elif general is not None:
-        found.append(KeyFigure("Forgetting, all other fields", percent(general), ("perplexity",)))
+        found.append(
+            KeyFigure(
+                "Forgetting, all other fields",
+                percent(general),
+                ("in perplexity,", f"allowed {percent(page.allowed_rise)}"),
+                is_bad=general > page.allowed_rise,
+            )
+        )
     if drift is not None:
         allowed = f"allowed {number(page.allowed_drift, '+.3g')}"
         found.append(

@@ -56,15 +56,13 @@ def verdict_sentence(report: Report) -> str:
 
 
 def _questions(report: Report, name: str) -> list[Block]:
-    headline = report.get("headline")
-    told = "" if headline is None else (
-        f" The verdict rests on “{figures.method_name(str(headline))}”, chosen on the base"
-        " alone."
-    )  # fmt: skip
     n = number(number_at(report, "n_questions"), ",.0f")
     source = cleaned(report.get("source", "unknown source"), 120)
     return [
-        Words(f"{n} multiple-choice questions ({source}), asked in several ways.{told}"),
+        Words(
+            f"{n} multiple-choice questions ({source}), asked in several ways."
+            f"{_left_out(report)}{_headline(report)}"
+        ),
         *pictures(
             (
                 figures.accuracies(report, name),
@@ -75,6 +73,24 @@ def _questions(report: Report, name: str) -> list[Block]:
         *_method_table(report),
         *notes(*_methods_in_words(report)),
     ]
+
+
+def _left_out(report: Report) -> str:
+    n = number_at(report, "n_left_out")
+    return f" {n:,.0f} too long for a model were asked of none." if n else ""
+
+
+def _headline(report: Report) -> str:
+    """Return which way leads, and why its figures are to be read with care."""
+    if report.get("headline") is None:
+        return ""
+    name = f"“{figures.method_name(str(report['headline']))}”"
+    if "base" not in (report.get("models") or {}):
+        return f" The figures that lead are those of {name}, whatever the others give."
+    return (
+        f" The verdict rests on {name}, chosen on the base alone: the base’s figure is the best of"
+        " its methods, and so a little too good."
+    )
 
 
 def _method_table(report: Report) -> list[Table]:
@@ -132,7 +148,7 @@ def _equations(found: Any) -> list[Table]:
     rows = [
         row(
             model_cell(label),
-            percent(number_at(models, label, "rank_1"), ".1%"),
+            share_cell(*(number_at(models, label, key) for key in ("rank_1", "low", "high"))),
             number(number_at(models, label, "mrr"), ".3f"),
             number(number_at(models, label, "median_rank"), ",.3g"),
             number(number_at(models, label, "edit_distance"), ".3f"),
@@ -162,9 +178,11 @@ def _constellations(found: Any) -> list[Table]:
         for label in measured(models)
     ]
     chance = percent(number_at(found, "chance"), ".1%")
+    most = number_at(found, "most_frequent_share")
+    always = "" if most is None else f"; always the most frequent one: {percent(most, '.1%')}"
     n = number(number_at(found, "n"), ",.0f")
     return table(
-        f"Objects to their constellations, {n} of them (chance: {chance}); an analogue of"
+        f"Objects to their constellations, {n} of them (chance: {chance}{always}); an analogue of"
         " Galactica’s probe of galaxy clusters, not that probe",
         ("Model", "Right", "Mean recip. rank"),
         rows,

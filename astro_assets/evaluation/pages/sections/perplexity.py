@@ -1,6 +1,7 @@
 """Perplexity: how well held-out abstracts are read, by whom, the paper's way beside it, and where.
 
-What does not belong here: the papers after the cut (``forward``) and forgetting.
+What does not belong here: years, subfields and places (``strata``), ``near_copies``, the papers
+after the cut (``forward``) and forgetting.
 """
 
 from __future__ import annotations
@@ -9,7 +10,6 @@ from collections.abc import Mapping
 from typing import Any
 
 from astro_assets.evaluation.figures import perplexity as figures
-from astro_assets.evaluation.figures import strata
 from astro_assets.evaluation.pages.blocks import (
     Block,
     Cell,
@@ -21,24 +21,25 @@ from astro_assets.evaluation.pages.blocks import (
     row,
     table,
 )
+from astro_assets.evaluation.pages.sections.forward import ABOUT_FORWARD
+from astro_assets.evaluation.pages.sections.near_copies import near_copies_blocks
 from astro_assets.evaluation.pages.sections.shared import (
     NOT_MEASURED,
     between,
     left_out_sentence,
     model_cell,
 )
+from astro_assets.evaluation.pages.sections.strata import strata_blocks
 from astro_assets.evaluation.pages.text import cleaned, number, percent, perplexity
 from astro_assets.evaluation.pages.values import (
     at,
     ends_at,
-    in_order,
     interval_at,
     measured,
     number_at,
 )
 
 TITLES = {"astro": "Astronomy, held out", "general": "Everything else, held out"}
-STRATA = {"year": "Year", "subfield": "Subfield", "place": "Place of astro-ph"}
 _MAX_NOTES = 20
 _PAPER_S_WAY = (
     "The paper packs abstracts into blocks, [BOS] and [EOS] around each, and reports the"
@@ -64,13 +65,21 @@ def perplexity_blocks(report: Report) -> list[Block]:
             )
         ),
         *[part for field in TITLES for part in _field_table(report, field)],
+        *notes(_split_sentence(report)),
         *_differences(report),
         *notes(_used(report), general_fields_sentence(report), left_out_sentence(report)),
         *_paper_s_way(report),
-        *_strata(report),
-        *_near_copies(report),
-        *notes(*(cleaned(note, 300) for note in (report.get("notes") or [])[:_MAX_NOTES])),
+        *strata_blocks(report),
+        *near_copies_blocks(report),
+        *notes(*_own_notes(report)),
     ]
+
+
+def _own_notes(report: Report) -> list[str]:
+    """Return the report's notes but those of the section ``forward``."""
+    found = [str(note) for note in report.get("notes") or []]
+    own = [note for note in found if not note.startswith(ABOUT_FORWARD)]
+    return [cleaned(note, 300) for note in own[:_MAX_NOTES]]
 
 
 def general_fields_sentence(report: Report) -> str | None:
@@ -132,20 +141,48 @@ def _field_table(report: Report, field: str) -> list[Table]:
     return table(f"{TITLES[field]}; beneath, 95\u202f% intervals", head, rows)
 
 
+def _split_sentence(report: Report) -> str | None:
+    """Return how many papers a model's context does not hold, and how these are read."""
+    told = []
+    for label in measured(report.get("models")):
+        found = [
+            number_at(report, "models", label, field, "per_document", "n_split_documents")
+            for field in TITLES
+        ]
+        n = sum(value for value in found if value)
+        told += [f"{cleaned(label, 40)} {n:,.0f}"] if n else []
+    if not told:
+        return None
+    return (
+        f"Papers longer than a model’s context ({', '.join(told)}) are read in windows, each after"
+        " a fresh [BOS] in the middle of the text, and so look less likely than they are."
+    )
+
+
 def _interval(found: Any, key: str, form: str) -> str:
     ends = interval_at(found, "interval", key)
     return between(*ends, form) if ends else ""
 
 
-def _differences(report: Report) -> list[Table]:
+def _differences(report: Report) -> list[Block]:
     """Return tuned against base and champion, paired by paper: only like is compared with like."""
-    rows = [
-        row(f"tuned − {other}", *(_difference(at(found, field)) for field in TITLES))
+    found = {
+        other: told
         for other in ("base", "champion")
-        if (found := report.get(f"tuned_minus_{other}"))
+        if (told := report.get(f"tuned_minus_{other}"))
+    }
+    rows = [
+        row(f"tuned − {other}", *(_difference(at(told, field)) for field in TITLES))
+        for other, told in found.items()
     ]
+    has_few = any(None in ends_at(told, field) for told in found.values() for field in TITLES)
     head = ("Paper by paper", "Astronomy", "Everything else")
-    return table("Differences in nats per byte, with 95\u202f% intervals", head, rows)
+    return [
+        *table("Differences in nats per byte, with 95\u202f% intervals", head, rows),
+        *notes(
+            "Too few papers were measured for an interval where none stands." if has_few else None
+        ),
+    ]
 
 
 def _difference(found: Any) -> Cell:
@@ -153,13 +190,22 @@ def _difference(found: Any) -> Cell:
 
 
 def _used(report: Report) -> str | None:
-    """Return how many tokens were measured, and how many the setting allows."""
+    """Return how many tokens were measured, and how many of each are allowed."""
     used = report.get("n_tokens_used")
     cap = number_at(report, "max_tokens")
     if not isinstance(used, Mapping) or not used:
         return None
     told = ", ".join(f"{cleaned(name, 40)} {count:,}" for name, count in used.items())
-    allowed = "" if cap is None else f" At most {cap:,.0f} are measured of each (a setting)."
+    bounds = [
+        f"{bound:,.0f} of {what}"
+        for what, bound in (
+            ("held-out astronomy (ASTRO_MAX_EVAL_TOKENS)", cap),
+            ("later papers (forward in time)", number_at(report, "max_later_tokens")),
+            ("every other set", number_at(report, "max_other_tokens")),
+        )
+        if bound is not None
+    ]
+    allowed = f" At most {', '.join(bounds)}." if bounds else ""
     return f"Tokens measured: {told}.{allowed}"
 
 
@@ -198,8 +244,20 @@ def _paper_s_way(report: Report) -> list[Block]:
             ("Measured on", "Base", "Tuned", "Fall"),
             [paper, *rows],
         ),
-        *notes("Packed blocks are measured as they were cut, with all papers."),
+        *notes(
+            "Packed blocks are measured as they were cut, with all papers.", _trained_on(report)
+        ),
     ]
+
+
+def _trained_on(report: Report) -> str | None:
+    """Return how many of the training blocks the training has read; None where there are none."""
+    if not at(report, "reductions", "astro_train_packed"):
+        return None
+    share = number_at(report, "reductions", "train_share_read")
+    if share is None:
+        return "Training blocks are of the whole train side: some may never have been trained on."
+    return f"Training blocks are of the whole train side: {percent(share, '.1%')} were trained on."
 
 
 def _packed_row(report: Report) -> tuple[Cell, ...]:
@@ -214,72 +272,3 @@ def _packed_row(report: Report) -> tuple[Cell, ...]:
 
 def _ends(report: Report, key: str) -> str:
     return between(*ends_at(report, "reductions", key, scale=100), ".1f")
-
-
-def _strata(report: Report) -> list[Block]:
-    """Return where the difference lies: years, subfields, and how far astro-ph is a paper's own."""
-    if not report.get("strata"):
-        return []
-    left_out = report.get("strata_left_out") or {}
-    told = ", ".join(f"{n} by {cleaned(kind, 40)}" for kind, n in left_out.items() if n)
-    return [
-        Heading("By year, subfield and place"),
-        *pictures(
-            (
-                strata.by_year(report),
-                "Bits per byte by year of submission; below, tuned minus base with its 95\u202f%"
-                " interval.",
-            ),
-            (
-                strata.by_subfield(report),
-                "Bits per byte by first subfield, and of papers that have astro-ph first or are"
-                " cross-listed.",
-            ),
-        ),
-        *[part for kind in STRATA for part in _stratum_table(report, kind)],
-        *notes(f"Groups of fewer than 200 papers are not shown: {told}." if told else None),
-    ]
-
-
-def _stratum_table(report: Report, kind: str) -> list[Table]:
-    found = strata.strata_of(report, kind)
-    labels = in_order({label for s in found for label in s.get("models") or {}})
-    rows = [
-        row(
-            cleaned(s.get("name", ""), 40),
-            number(number_at(s, "n_documents"), ",.0f"),
-            *(number(number_at(s, "models", label), ".4f") for label in labels),
-            Cell(
-                number(number_at(s, "tuned_minus_base", "bits_per_byte"), "+.4f"),
-                between(*ends_at(s, "tuned_minus_base"), "+.4f"),
-            ),
-        )
-        for s in found
-    ]
-    name = STRATA[kind]
-    head = (name, "Papers", *labels, "Tuned − base")
-    return table("Bits per byte", head, rows, folded=f"{name}: the numbers")
-
-
-def _near_copies(report: Report) -> list[Block]:
-    """Return what leaving near copies out changes."""
-    kept = report.get("with_near_copies")
-    if not kept:
-        return []
-    rows = [
-        row(
-            model_cell(label),
-            number(number_at(report, "models", label, "astro", "per_document", key), ".4f"),
-            number(number_at(kept, label, key), ".4f"),
-        )
-        for label in measured(kept)
-        for key in ("bits_per_byte",)
-    ]
-    return [
-        Heading("Near copies"),
-        *table(
-            "Bits per byte of held-out astronomy, near copies of training papers out and in",
-            ("Model", "Left out", "Kept in"),
-            rows,
-        ),
-    ]

@@ -8,11 +8,19 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from astro_assets.evaluation.pages.blocks import Block, Cell, Table, Words, best, table
-from astro_assets.evaluation.pages.sections.shared import between, model_cell
+from astro_assets.evaluation.pages.blocks import (
+    Block,
+    Cell,
+    Table,
+    Words,
+    best,
+    notes,
+    table,
+)
+from astro_assets.evaluation.pages.sections.shared import between, model_cell, share_cell
 from astro_assets.evaluation.pages.sections.similarity import space_name, spaces_of
-from astro_assets.evaluation.pages.text import number, percent
-from astro_assets.evaluation.pages.values import interval_at, number_at
+from astro_assets.evaluation.pages.text import NOTHING, number, percent
+from astro_assets.evaluation.pages.values import at, ends_at, interval_at, number_at
 
 _FOUND = (
     ("First", "recall_at_1", True),
@@ -20,16 +28,22 @@ _FOUND = (
     ("Mean recip. rank", "mrr", False),
 )
 _SUBFIELD = (("Nearest ten agree", "knn_accuracy", True), ("Mean avg. precision", "map", False))
+_WITH_INTERVAL = ("mrr", "knn_accuracy")
+_SAME = "With the mean of train abstracts taken off"
 TASKS = {
     "title_masked": (
-        "A title finds its own abstract, the words they share masked: by meaning, not by words",
+        "A title finds its own abstract, the words they share masked: by meaning, among abstracts"
+        " that share no word with it",
+        "By meaning",
         _FOUND,
     ),
-    "title": ("A title finds its own abstract, nothing masked", _FOUND),
-    "subfield": ("The subfield of a paper, by its ten nearest and over all", _SUBFIELD),
-    "comments": ("Papers that name each other in their comments", _FOUND[1:]),
-}
-"""Task of a report -> what it asks, and its columns: head, key, whether it is a share."""
+    "title": ("A title finds its own abstract, nothing masked", "Nothing masked", _FOUND),
+    "subfield": (
+        "The subfield of a paper, by its ten nearest and over all", "Subfields", _SUBFIELD
+    ),
+    "comments": ("Papers that name each other in their comments", "Comments", _FOUND[1:]),
+}  # fmt: skip
+"""Task of a report -> what it asks, its name, and its columns: head, key, whether it is a share."""
 
 
 def retrieval_blocks(report: Mapping[str, Any]) -> list[Block]:
@@ -38,40 +52,82 @@ def retrieval_blocks(report: Mapping[str, Any]) -> list[Block]:
     if retrieval and not set(retrieval) & set(TASKS):  # from before there were tasks
         retrieval = {"title": retrieval}
     baseline = str(report.get("baseline", "baseline"))
-    tables = [
-        part
-        for task in TASKS
-        if retrieval.get(task)
-        for part in _task_table(task, retrieval[task], baseline)
-    ]
-    if not tables:
+    asked = [task for task in TASKS if retrieval.get(task)]
+    if not asked:
         return [Words("Retrieval was not measured in this report.")]
-    return [
+    blocks: list[Block] = [
         Words(
             "What the paper only asserted: whether what lies near in a model’s space is what a"
             " reader looks for. Models, baseline and BM25 answer the same questions; the best of"
-            " each column is marked."
-        ),
-        *tables,
+            " each column is marked. Raw vectors as in the paper; folded beneath, the same with the"
+            " mean of train abstracts taken off, which all vectors of a model share."
+        )
     ]
+    for task in asked:
+        blocks += _task_table(task, retrieval[task], baseline)
+        blocks += notes(_gain(task, retrieval), _without_words(task))
+        centred = at(retrieval, "centred", task)
+        if centred:
+            blocks += _task_table(task, centred, baseline, folded=f"{_SAME}: {TASKS[task][1]}")
+    return blocks
 
 
-def _task_table(task: str, found: Mapping[str, Any], baseline: str) -> list[Table]:
-    words, columns = TASKS[task]
+def _gain(task: str, retrieval: Mapping[str, Any]) -> str | None:
+    """Return tuned minus base in a sentence, raw and centred; None where it was not measured."""
+    told = []
+    for name, found in (("raw", retrieval), ("mean taken off", retrieval.get("centred"))):
+        gain = at(found, "tuned_minus_base", task)
+        value = number_at(gain, "mrr")
+        if value is not None:
+            ends = between(*ends_at(gain), "+.3f")
+            told.append(f"{number(value, '+.3f')} (95 %: {ends or NOTHING}) {name}")
+    if not told:
+        return None
+    return f"Mean reciprocal rank, tuned minus base over the same queries: {', '.join(told)}."
+
+
+def _without_words(task: str) -> str | None:
+    if task != "title_masked":
+        return None
+    return (
+        "The words a title shares with its own abstract are masked, and no other abstract it is"
+        " ranked among has any word of it. BM25 is chance by design and left out."
+    )
+
+
+def _task_table(
+    task: str, found: Mapping[str, Any], baseline: str, *, folded: str = ""
+) -> list[Table]:
+    words, _, columns = TASKS[task]
     spaces = [name for name in spaces_of(found) if isinstance(found[name], Mapping)]
     cells = [_column(found, spaces, key, is_share=is_share) for _, key, is_share in columns]
     counts = [number_at(found, name, "n") or number_at(found, name, "n_pairs") for name in spaces]
+    among = [number_at(found, name, "n_candidates") for name in spaces]
     rows = [
         (model_cell(name, space_name(name, baseline)), *(column[place] for column in cells),
-         Cell(number(counts[place], ",.0f")))
+         Cell(number(counts[place], ",.0f")), Cell(number(among[place], ",.0f")))
         for place, name in enumerate(spaces)
     ]  # fmt: skip
-    majority = next(
-        (m for name in spaces if (m := number_at(found, name, "majority")) is not None), None
-    )
-    told = "" if majority is None else f"; always the largest subfield: {percent(majority, '.1%')}"
     n_of = "Pairs" if task == "comments" else "n"
-    return table(words + told, ("Space", *(head for head, _, _ in columns), n_of), rows)
+    return table(
+        words + _guessing(found, spaces),
+        ("Space", *(head for head, _, _ in columns), n_of, "Ranked, on average"),
+        rows,
+        folded=folded,
+    )
+
+
+def _guessing(found: Mapping[str, Any], spaces: Sequence[str]) -> str:
+    """Return what is reached without any space, as the end of a caption."""
+
+    def first(key: str) -> float | None:
+        values = (number_at(found, name, key) for name in spaces)
+        return next((value for value in values if value is not None), None)
+
+    majority, chance = first("majority"), first("chance_mrr")
+    if majority is not None:
+        return f"; always the largest subfield: {percent(majority, '.1%')}"
+    return "" if chance is None else f"; a random order has a mean recip. rank of {chance:.3f}"
 
 
 def _column(
@@ -80,7 +136,9 @@ def _column(
     values = [number_at(found, name, key) for name in spaces]
     cells = []
     for name, value in zip(spaces, values, strict=True):
-        ends = interval_at(found, name, "interval") if key == "mrr" else None
-        text = percent(value, ".1%") if is_share else number(value, ".3f")
-        cells.append(Cell(text, between(*ends, ".3f") if ends else ""))
+        ends = interval_at(found, name, "interval") if key in _WITH_INTERVAL else None
+        if is_share:
+            cells.append(share_cell(value, *(ends or (None, None))))
+        else:
+            cells.append(Cell(number(value, ".3f"), between(*ends, ".3f") if ends else ""))
     return best(cells, values)

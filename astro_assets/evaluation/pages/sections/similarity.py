@@ -59,7 +59,9 @@ def similarity_blocks(report: Report) -> list[Block]:
         *_spearman(report, baseline),
         *_telling_pairs(report, baseline),
         *_paper_s_pairs(report, baseline),
-        *notes(left_out_sentence(report), _whitening(report), _without_baseline(report)),
+        *notes(
+            left_out_sentence(report), _whitening(report), _without_baseline(report), _cut(report)
+        ),
     ]
 
 
@@ -144,6 +146,18 @@ def _without_baseline(report: Report) -> str | None:
     if not n:
         return None
     return f"{n:,.0f} abstracts have no vector of the baseline’s and are not compared."
+
+
+def _cut(report: Report) -> str | None:
+    n_cut = report.get("n_cut") or {}
+    told = [
+        f"{number(n, ',.0f')} by {cleaned(label, 40)}"
+        for label in in_order(n_cut)
+        if (n := number_at(n_cut, label))
+    ]
+    if not told:
+        return None
+    return f"Abstracts longer than a model’s context were cut to it: {', '.join(told)}."
 
 
 def _whitening(report: Report) -> str | None:

@@ -1,0 +1,45 @@
+"""Files that settings name: gone, they end a report before it is looked for."""
+
+from pathlib import Path
+
+import pytest
+
+from astro_assets.artifacts.home import Home
+from astro_assets.artifacts.manifest import Store
+from astro_assets.errors import BadSettingError
+from astro_assets.releases.evaluation_inputs import Inputs, completions_inputs, perplexity_inputs
+from astro_assets.settings import load_settings
+from tests.registry.evaluations import RELEASE, keep
+
+READERS = {
+    "prose": (perplexity_inputs, "ASTRO_PROSE"),
+    "completions_file": (completions_inputs, "ASTRO_COMPLETIONS_FILE"),
+}
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    store = Store(Home(tmp_path / "home"))
+    for asset in ("astro_ph_papers", "general_papers", "token_blocks"):
+        keep(store, asset, asset[0] * 64)
+    return store
+
+
+def read(store: Store, setting: str, path: Path | str) -> Inputs:
+    settings = load_settings(near_copies="keep", **{setting: str(path)})
+    return READERS[setting][0](store, RELEASE, settings)
+
+
+@pytest.mark.parametrize("setting", READERS)
+def test_a_file_that_is_not_there_never_counts_as_none(
+    store: Store, tmp_path: Path, setting: str
+) -> None:
+    path = tmp_path / "named.jsonl"
+    for none in (path, tmp_path):
+        with pytest.raises(BadSettingError, match=f"{READERS[setting][1]} names .* is no file"):
+            read(store, setting, none)
+    path.write_text("one")
+    first = read(store, setting, path).parameters
+    path.write_text("another")
+    assert len({str(first), str(read(store, setting, path).parameters)}) == 2
+    assert first != read(store, setting, "").parameters

@@ -18,12 +18,10 @@ from __future__ import annotations
 
 import argparse
 import gc
-import re
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -31,6 +29,7 @@ from typing import Any
 import numpy as np
 
 from bench.cost import cost_of, table
+from bench.peak import peak_memory
 from bench.training import SMALL, make_base
 
 _PAD, BOS, _FIRST_ID = 0, 1, 3
@@ -170,7 +169,8 @@ def run_way(way: Pass, work: Work) -> Result:
     documents = work.documents()
     seconds: list[float] = []
     nll: float | None = None
-    with _peak_beyond_imports() as peak, torch.inference_mode():
+    _import_everything()
+    with peak_memory() as peak, torch.inference_mode():
         model = load_model(work.folder)
         for _ in range(work.n_passes):
             gc.collect()
@@ -180,31 +180,13 @@ def run_way(way: Pass, work: Work) -> Result:
     return Result(min(seconds), peak[0], sum(map(len, documents)), nll)
 
 
-@contextmanager
-def _peak_beyond_imports() -> Iterator[list[int]]:
-    """Yield a list that afterwards holds the peak in bytes, weights included."""
-    import torch
+def _import_everything() -> None:
+    """Import what any of the ways imports, so that no way's memory holds more code."""
     from transformers import LlamaForCausalLM, Trainer
 
     from astro_assets.evaluation.perplexity import scores
 
-    assert LlamaForCausalLM and Trainer and scores  # so that no way's memory holds more code
-    peak: list[int] = []
-    if torch.cuda.is_available():
-        torch.cuda.reset_peak_memory_stats()
-        yield peak
-        peak.append(int(torch.cuda.max_memory_allocated()))
-        return
-    Path("/proc/self/clear_refs").write_text("5")  # the peak begins anew
-    before = _of_status("VmRSS")
-    yield peak
-    peak.append(_of_status("VmHWM") - before)
-
-
-def _of_status(name: str) -> int:
-    found = re.search(rf"^{name}:\s+(\d+) kB", Path("/proc/self/status").read_text(), re.MULTILINE)
-    assert found is not None
-    return int(found[1]) * 1024
+    assert LlamaForCausalLM and Trainer and scores
 
 
 def _now() -> float:

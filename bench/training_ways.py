@@ -6,9 +6,7 @@ steps. What they are compared by, and the table, is in ``bench.training``.
 
 from __future__ import annotations
 
-import gc
 import math
-import re
 import tempfile
 import time
 from collections.abc import Iterator
@@ -21,6 +19,7 @@ from astro_assets.corpus.blocks import Stream, TokenBlocks
 from astro_assets.models.base import BaseModel
 from astro_assets.models.libraries import quiet_libraries
 from astro_assets.training.recipe import Recipe
+from bench.peak import peak_memory
 
 N_WARM = 3
 """First steps that no clock counts: memory is fetched and kernels are chosen in them."""
@@ -104,7 +103,8 @@ def ours(work: Work, settings: dict[str, Any]) -> Result:
 
     recipe = replace(work.recipe, max_tokens=_n_tokens(work))
     said: list[str] = []
-    with tempfile.TemporaryDirectory() as folder, _memory() as memory, _profiled(work) as steps:
+    _import_everything()
+    with tempfile.TemporaryDirectory() as folder, peak_memory() as memory, _profiled(work) as steps:
         built = train_model(
             Inputs(base=work.base, blocks=work.blocks(), recipe=recipe),
             Path(folder) / "result",
@@ -125,7 +125,8 @@ def plain(work: Work, quantisation: str | None) -> Result:
 
     _use_threads(work)
     set_seed(work.recipe.seed)
-    with _memory() as memory, _profiled(work) as steps:
+    _import_everything()
+    with peak_memory() as memory, _profiled(work) as steps:
         dtype = torch.bfloat16 if _on_cuda() else torch.float32
         model = AutoModelForCausalLM.from_pretrained(
             work.base.folder,
@@ -142,7 +143,8 @@ def unsloth(work: Work) -> Result:
     from unsloth import FastLanguageModel
 
     recipe = work.recipe
-    with _memory() as memory, _profiled(work) as steps:
+    _import_everything()
+    with peak_memory() as memory, _profiled(work) as steps:
         model, _tokenizer = FastLanguageModel.from_pretrained(
             str(work.base.folder), max_seq_length=work.block_length, load_in_4bit=True
         )
@@ -233,31 +235,6 @@ def _profiled(work: Work) -> Iterator[Steps]:
         yield Steps(work, profiler=watched)
     order = "self_cuda_time_total" if _on_cuda() else "self_cpu_time_total"
     print(watched.key_averages().table(sort_by=order, row_limit=25, max_name_column_width=60))
-
-
-@contextmanager
-def _memory() -> Iterator[list[int]]:
-    """Yield a list that afterwards holds the peak in bytes above what imports alone cost."""
-    _import_everything()
-    import torch
-
-    peak: list[int] = []
-    gc.collect()
-    if _on_cuda():
-        torch.cuda.reset_peak_memory_stats()
-        yield peak
-        peak.append(int(torch.cuda.max_memory_allocated()))
-        return
-    Path("/proc/self/clear_refs").write_text("5")  # the peak begins anew
-    before = _of_status("VmRSS")
-    yield peak
-    peak.append(_of_status("VmHWM") - before)
-
-
-def _of_status(name: str) -> int:
-    found = re.search(rf"^{name}:\s+(\d+) kB", Path("/proc/self/status").read_text(), re.MULTILINE)
-    assert found is not None
-    return int(found[1]) * 1024
 
 
 def _import_everything() -> None:

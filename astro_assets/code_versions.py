@@ -15,7 +15,7 @@ CODE_VERSIONS = {
     "base_model": "1",
     "lora_checkpoint": "3",
     "perplexity_report": "5",
-    "embeddings": "4",
+    "embeddings": "5",
     "embedding_report": "4",
     "completion_report": "4",
     "knowledge_report": "3",

@@ -18,7 +18,7 @@ from astro_assets.evaluation.embeddings.paper_pairs import find_pairs
 from astro_assets.evaluation.heldout import first_subfield
 
 LEAST_TRAIN, MOST_TRAIN = 500, 2_000
-"""Train papers that means and whitening are fitted on; between them half as many as are compared:
+"""Train papers that means and whitening are fitted on; between them a quarter of what is compared:
 more would cost as much time as the figure itself, and tell little more."""
 MAX_EXTRA = 1_000
 """Papers that are embedded because comments name them, or theirs name others."""
@@ -63,7 +63,7 @@ def select_train(train: pl.DataFrame, *, n_compared: int) -> pl.DataFrame:
         train: Train papers: columns id and submission_month, and any others.
         n_compared: Test papers in the figure.
     """
-    n = min(max(n_compared // 2, LEAST_TRAIN), MOST_TRAIN)
+    n = min(max(n_compared // 4, LEAST_TRAIN), MOST_TRAIN)
     n_oldest = max(n, 1 << len(train).bit_length() >> 1)
     oldest = _hashed(train).sort("submission_month", "hash", nulls_last=True).head(n_oldest)
     return oldest.sort("hash").head(n).drop("hash", "share")

@@ -63,10 +63,10 @@ def test_nothing_below_the_threshold_is_a_named_error():
         select_embedded(texts(3), share=1e-12, n=3)
 
 
-def test_the_train_sample_is_half_of_what_is_compared_within_bounds():
+def test_the_train_sample_is_a_quarter_of_what_is_compared_within_bounds():
     papers = texts(2_300)
-    sizes = {n: len(select_train(papers, n_compared=n)) for n in (10, 1_000, 1_500, 10_000)}
-    assert sizes == {10: 500, 1_000: 500, 1_500: 750, 10_000: 2_000}
+    sizes = {n: len(select_train(papers, n_compared=n)) for n in (10, 2_000, 3_000, 10_000)}
+    assert sizes == {10: 500, 2_000: 500, 3_000: 750, 10_000: 2_000}
     assert len(select_train(texts(3), n_compared=10)) == 3
 
 
@@ -74,9 +74,9 @@ def test_the_train_sample_does_not_depend_on_the_order_and_a_larger_one_holds_a_
     papers = texts(900)
     chosen = select_train(papers, n_compared=10)
     assert chosen.equals(select_train(papers.reverse(), n_compared=10))
-    assert set(select_train(papers, n_compared=1_400)["id"]) > set(chosen["id"])
+    assert set(select_train(papers, n_compared=2_800)["id"]) > set(chosen["id"])
     many = texts(2_100)
-    larger = select_train(many, n_compared=3_000)
+    larger = select_train(many, n_compared=6_000)
     assert larger.head(500).equals(select_train(many, n_compared=10))
 
 

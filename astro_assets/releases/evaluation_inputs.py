@@ -118,7 +118,7 @@ def embeddings_inputs(store: Store, release: str, settings: Settings) -> Inputs:
         "near_copies": settings.near_copies,
         "n_abstracts": settings.embedding_abstracts,
         "share": share,
-        "baseline": baseline.digest,
+        "baseline": [baseline.name, baseline.digest],
     }
     return Inputs(
         (astro, *copies.parents),
@@ -161,7 +161,8 @@ def completions_inputs(store: Store, release: str, settings: Settings) -> Inputs
     parameters = {
         "n_abstracts": settings.completion_abstracts,
         "near_copies": settings.near_copies,
-        "others": fingerprint.of_file(others) if others else None,
+        # Names too: reports call their sources by them.
+        "others": [others.stem, fingerprint.of_file(others)] if others else None,
         **asdict(sampling),
     }
     return Inputs(
@@ -192,8 +193,8 @@ def knowledge_inputs(settings: Settings) -> Inputs:
         "other_questions": others,
     }
     parameters = given | {
-        "questions": questions.digest,
-        "other_questions": others.digest if others else None,
+        "questions": [questions.source, questions.digest],
+        "other_questions": [others.source, others.digest] if others else None,
     }
     return Inputs((), parameters, lambda: given)
 

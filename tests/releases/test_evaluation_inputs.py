@@ -7,8 +7,13 @@ import pytest
 from astro_assets.artifacts.home import Home
 from astro_assets.artifacts.manifest import Store
 from astro_assets.errors import BadSettingError
-from astro_assets.releases.evaluation_inputs import Inputs, completions_inputs, perplexity_inputs
-from astro_assets.settings import load_settings
+from astro_assets.releases.evaluation_inputs import (
+    Inputs,
+    completions_inputs,
+    knowledge_inputs,
+    perplexity_inputs,
+)
+from astro_assets.settings import Settings, load_settings
 from tests.registry.evaluations import RELEASE, keep
 
 READERS = {
@@ -43,3 +48,13 @@ def test_a_file_that_is_not_there_never_counts_as_none(
     path.write_text("another")
     assert len({str(first), str(read(store, setting, path).parameters)}) == 2
     assert first != read(store, setting, "").parameters
+
+
+def test_a_renamed_question_file_is_another_source(tmp_path: Path) -> None:
+    line = '{"question": "Which?", "choices": ["a", "b"], "answer": 0}\n'
+    parameters = []
+    for name in ("one.jsonl", "other.jsonl"):
+        (tmp_path / name).write_text(line * 4)
+        settings = Settings(home=tmp_path, questions=str(tmp_path / name))
+        parameters.append(knowledge_inputs(settings).parameters["questions"])
+    assert parameters[0] != parameters[1] and parameters[0][1] == parameters[1][1]

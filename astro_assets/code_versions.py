@@ -14,13 +14,13 @@ CODE_VERSIONS = {
     "near_copies": "1",
     "base_model": "1",
     "lora_checkpoint": "3",
-    "perplexity_report": "5",
+    "perplexity_report": "6",
     "embeddings": "5",
-    "embedding_report": "4",
-    "completion_report": "4",
-    "knowledge_report": "3",
+    "embedding_report": "5",
+    "completion_report": "5",
+    "knowledge_report": "4",
     "champion_model": "2",
-    "release_report": "5",
+    "release_report": "6",
 }
 """The assets in the order of the flow."""
 

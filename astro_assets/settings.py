@@ -61,7 +61,7 @@ class Settings(BaseSettings):
         2_000_000,
         ge=1_000,
         description="Tokens of held-out astronomy that an evaluation reads; of every other set "
-        "100,000 of them at most.",
+        "80,000 of them at most.",
     )
     prose: str = Field(
         "",

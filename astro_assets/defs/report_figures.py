@@ -28,25 +28,29 @@ _NUMBERS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
         "drift_nats_per_token": ("forgetting", "drift_nats_per_token"),
     },
     "embedding_report": {
-        **{f"spearman_{label}": ("spearman", label) for label in ("base", "tuned")},
+        **{f"spearman_{label}": ("spearman", label) for label in ("base", "tuned", "champion")},
         **{
             f"title_masked_mrr_{space}": ("retrieval", "title_masked", space, "mrr")
-            for space in ("base", "tuned", "baseline")
+            for space in ("base", "tuned", "champion", "baseline")
         },
         **{
             f"title_mrr_{space}": ("retrieval", "title", space, "mrr")
-            for space in ("base", "tuned", "baseline", "bm25")
+            for space in ("base", "tuned", "champion", "baseline", "bm25")
         },
     },
     "completion_report": {
         f"{measure}_{writer}": ("measures", writer, measure)
         for measure in ("repeated_4grams", "loops", "rouge_l", "new_numbers")
-        for writer in ("base", "tuned", "truth")
+        for writer in ("base", "tuned", "champion", "truth")
     },
     "knowledge_report": {
         "chance": ("chance",),
-        **{f"accuracy_{label}": ("models", label, "accuracy") for label in ("base", "tuned")},
+        **{
+            f"accuracy_{label}": ("models", label, "accuracy")
+            for label in ("base", "tuned", "champion")
+        },
         "accuracy_difference": ("difference", "accuracy"),
+        "accuracy_over_champion": ("tuned_minus_champion", "accuracy"),
     },
 }
 """Asset -> name of a number in the metadata -> where it stands in the report."""

@@ -70,11 +70,33 @@ class Parent:
 
 @dataclass(frozen=True)
 class Opponent:
-    """The champion a candidate has to beat."""
+    """The champion a candidate has to beat: which one it is, without its files."""
 
-    handle: ModelHandle
-    release: str | None
-    """``YYYY-MM``: the last month it was trained on; None: the version does not say."""
+    version: ModelVersion
+
+    @property
+    def digest(self) -> str:
+        """Return sha256 of its content; its registry address where the version does not say."""
+        return self.version.fingerprint or self.version.uri
+
+    @property
+    def release(self) -> str | None:
+        """Return ``YYYY-MM``, the last month it was trained on; None: the version does not say."""
+        return self.version.tags.get("release")
+
+    def model(self, tracking: Tracking, *, download_to: Path) -> ModelHandle:
+        """Return it to be measured, every guarded file of it and of its base read.
+
+        Raises:
+            DamagedArtifactError: a file of it, or of its base in the registry, is not what was
+                registered.
+            BadModelError: the hub does not give its base, or other files under the same revision.
+            RegistryError: MLflow cannot be reached, or the version's files are gone or none of
+                ours.
+        """
+        found = download_model(tracking, self.version, download_to)
+        refuse_damaged(self.version, found)
+        return found.handle(f"champion (version {self.version.version})", digest=self.digest)
 
 
 def parent_of(tracking: Tracking, model_name: str, *, download_to: Path) -> Parent | None:
@@ -112,7 +134,6 @@ def opponent_of(
     adapter_fingerprint: str,
     *,
     ledger_path: Path,
-    download_to: Path,
     afresh: bool = False,
 ) -> Opponent | None:
     """Return the champion a candidate has to beat, or None where there is none.
@@ -121,10 +142,7 @@ def opponent_of(
     release again asks the same question; ``afresh`` takes the present champion instead.
 
     Raises:
-        DamagedArtifactError: a file of it, or of its base in the registry, is not what was
-            registered.
-        BadModelError: the hub does not give its base, or other files under the same revision.
-        RegistryError: MLflow cannot be reached, or the version's files are gone or none of ours.
+        RegistryError: MLflow cannot be reached, or the version is gone.
     """
     candidate = registered_version(tracking, model_name, adapter_fingerprint)
     decided = None if candidate is None or afresh else _last_entry(ledger_path, candidate)
@@ -135,13 +153,7 @@ def opponent_of(
         number = _opponent(ledger_path, candidate, champion)
     if number is None:
         return None
-    champion = find_version(tracking, model_name, version=number)
-    found = download_model(tracking, champion, download_to)
-    refuse_damaged(champion, found)
-    handle = found.handle(
-        f"champion (version {champion.version})", digest=champion.fingerprint or champion.uri
-    )
-    return Opponent(handle, champion.tags.get("release"))
+    return Opponent(find_version(tracking, model_name, version=number))
 
 
 def _opponent(

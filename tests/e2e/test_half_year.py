@@ -20,10 +20,12 @@ import pytest
 
 from astro_assets.defs.runs import WHY
 from astro_assets.months import Month
+from astro_assets.registry.report_artifacts import REPORTS
 from tests.e2e.half_year import PLANS, HalfYear, Said, half_year_in
 
 pytestmark = pytest.mark.slow
 
+LABELS = ["base", "tuned", "champion"]
 JANUARY, FEBRUARY, MARCH, APRIL, MAY, JUNE = PLANS
 
 
@@ -123,3 +125,19 @@ def test_the_growth_it_tells_is_that_of_the_blocks(lived: HalfYear):
         told = why(lived.diary[Month.parse(release)])
         assert f"{n_tokens:,} astro training tokens, {n_tokens / before - 1:.2%}"[:-1] in told
         assert f"the {before:,} of" in told
+
+
+def test_every_report_has_the_champion_of_then_beside_base_and_tuned(lived: HalfYear):
+    """Release 2025-12 had none to stand beside; 2026-02 was judged against it."""
+    store = lived.world.store
+    for release, labels in (("2025-12", LABELS[:2]), ("2026-02", LABELS)):
+        reports = {name: store.require(name, release).facts["report"] for name in REPORTS}
+        told = {name: report["models"] for name, report in reports.items()}
+        assert told["embedding_report"] == told["completion_report"] == labels
+        assert list(told["knowledge_report"]) == labels
+        measured = [name for name, own in told["perplexity_report"].items() if own is not None]
+        assert measured == labels
+    champion = store.require("lora_checkpoint", "2025-12").fingerprint
+    for name in ("perplexity_report", "embeddings", "completion_report", "knowledge_report"):
+        assert store.require(name, "2025-12").parameters["champion"] is None
+        assert store.require(name, "2026-02").parameters["champion"] == champion

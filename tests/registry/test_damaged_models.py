@@ -55,10 +55,9 @@ def opponent(tracking: Tracking, tmp_path: Path) -> ModelHandle:
         NAME,
         "b" * 64,
         ledger_path=tmp_path / "ledger.jsonl",
-        download_to=tmp_path / "downloaded",
     )
     assert found is not None
-    return found.handle
+    return found.model(tracking, download_to=tmp_path / "downloaded")
 
 
 def harm(path: Path) -> None:

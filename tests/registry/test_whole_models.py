@@ -121,11 +121,9 @@ def test_as_champion_it_is_the_opponent_and_loads_without_its_base(
 
     set_alias(tracking, register(tracking, whole, tiny_base, method="full"), "champion")
     register(tracking, adapter, tiny_base, fingerprint="b" * 64)
-    opponent = opponent_of(
-        tracking, NAME, "b" * 64, ledger_path=tmp_path / "ledger.jsonl", download_to=tmp_path
-    )
+    opponent = opponent_of(tracking, NAME, "b" * 64, ledger_path=tmp_path / "ledger.jsonl")
     assert opponent is not None
-    handle = opponent.handle
+    handle = opponent.model(tracking, download_to=tmp_path)
     assert (handle.adapter_folder, handle.digest, handle.quantisation) == (None, "a" * 64, None)
     ids = torch.tensor([[1, 5, 9]])
     with torch.inference_mode():

@@ -1,14 +1,18 @@
 """Reports: base, tuned and the present champion on the same held-out papers."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING
 
 import dagster as dg
 
 from astro_assets.artifacts.manifest import Built, Manifest
 from astro_assets.defs import report_figures
 from astro_assets.defs.adapter import keep, progress_of, result, tracking_of, unit, workspace_of
+
+if TYPE_CHECKING:
+    from astro_assets.registry.champion import Opponent
+    from astro_assets.releases.evaluation_inputs import Inputs
 
 _MODELS = ["lora_checkpoint", "base_model"]
 _TEST_PAPERS = ["astro_ph_papers", "near_copies"]
@@ -30,28 +34,17 @@ def perplexity_report(context: dg.AssetExecutionContext) -> dg.MaterializeResult
     """
     from astro_assets.evaluation.perplexity.report import build_perplexity_report
     from astro_assets.months import Month
-    from astro_assets.registry.champion import opponent_of
     from astro_assets.releases.evaluation_inputs import Cut, perplexity_inputs
 
     workspace, release = workspace_of(context), context.partition_key
-    store, settings, home = workspace.store, workspace.settings, workspace.home
-    tuned = store.require("lora_checkpoint", release)
-    opponent = opponent_of(
-        tracking_of(workspace),
-        settings.model_name,
-        tuned.fingerprint,
-        ledger_path=home.ledger,
-        download_to=home.bases / "downloaded",
-        afresh=settings.force,
-    )
-    release_read = opponent.release if opponent else None
-    cut = Cut("champion", Month.parse(release_read)) if release_read else None
+    tuned, opponent = workspace.store.require("lora_checkpoint", release), _opponent_of(context)
+    read_until = opponent.release if opponent else None
+    cut = Cut("champion", Month.parse(read_until)) if read_until else None
     return _reported(
         context,
         partial(build_perplexity_report, train_share_read=min(tuned.facts["n_epochs"], 1.0)),
-        perplexity_inputs(store, release, settings, cut=cut),
-        others={"champion": opponent.handle} if opponent else {},
-        parameters={"champion": opponent.handle.digest if opponent else None},
+        perplexity_inputs(workspace.store, release, workspace.settings, cut=cut),
+        opponent,
     )
 
 
@@ -62,7 +55,7 @@ def perplexity_report(context: dg.AssetExecutionContext) -> dg.MaterializeResult
     pool="gpu",
 )
 def embeddings(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
-    """Vectors of fixed test abstracts: base, tuned, and a baseline encoder.
+    """Vectors of fixed test abstracts: base, tuned, champion, and a baseline encoder.
 
     The mean of the last hidden states over all tokens but [BOS], as in the paper (section 3.3). The
     papers are those below a fixed hash, the oldest first: new ones never displace old ones.
@@ -72,7 +65,7 @@ def embeddings(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
 
     workspace = workspace_of(context)
     inputs = embeddings_inputs(workspace.store, context.partition_key, workspace.settings)
-    return _reported(context, build_embeddings, inputs)
+    return _reported(context, build_embeddings, inputs, _opponent_of(context))
 
 
 @unit(group="evaluation", kinds={"numpy"}, deps=["embeddings", "astro_ph_papers"])
@@ -100,18 +93,18 @@ def embedding_report(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
 
 @unit(group="evaluation", kinds={"pytorch"}, deps=[*_MODELS, *_TEST_PAPERS], pool="gpu")
 def completion_report(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
-    """First sentences of fixed test abstracts, continued by base and tuned (paper's figure 2)."""
+    """First sentences of fixed test abstracts, continued by every model (the paper's figure 2)."""
     from astro_assets.evaluation.completions.report import build_completion_report
     from astro_assets.releases.evaluation_inputs import completions_inputs
 
     workspace = workspace_of(context)
     inputs = completions_inputs(workspace.store, context.partition_key, workspace.settings)
-    return _reported(context, build_completion_report, inputs)
+    return _reported(context, build_completion_report, inputs, _opponent_of(context))
 
 
 @unit(group="evaluation", kinds={"pytorch"}, deps=_MODELS, pool="gpu")
 def knowledge_report(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
-    """Multiple-choice questions and probes by log-likelihood, tuned against base.
+    """Multiple-choice questions and probes by log-likelihood, tuned against base and champion.
 
     The published model read better and knew less than its base (arXiv:2409.19750): promotion asks.
     """
@@ -119,7 +112,7 @@ def knowledge_report(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
     from astro_assets.releases.evaluation_inputs import knowledge_inputs
 
     inputs = knowledge_inputs(workspace_of(context).settings)
-    return _reported(context, build_knowledge_report, inputs)
+    return _reported(context, build_knowledge_report, inputs, _opponent_of(context))
 
 
 _FOLDERS = {
@@ -130,31 +123,50 @@ _FOLDERS = {
 }
 
 
+def _opponent_of(context: dg.AssetExecutionContext) -> "Opponent | None":
+    """Return the champion that stands beside the release's models."""
+    from astro_assets.registry.champion import opponent_of
+
+    workspace = workspace_of(context)
+    return opponent_of(
+        tracking_of(workspace),
+        workspace.settings.model_name,
+        workspace.store.require("lora_checkpoint", context.partition_key).fingerprint,
+        ledger_path=workspace.home.ledger,
+        afresh=workspace.settings.force,
+    )
+
+
 def _reported(
     context: dg.AssetExecutionContext,
     build: Callable[..., Built],
-    inputs: Any,
-    *,
-    others: Mapping[str, Any] | None = None,
-    parameters: Mapping[str, Any] | None = None,
+    inputs: "Inputs",
+    opponent: "Opponent | None",
 ) -> dg.MaterializeResult:  # type: ignore[type-arg]
-    """Make or re-use a report on the release's models, and on others beside them."""
+    """Make or re-use a report on the release's models and the champion."""
     from astro_assets.registry.release_models import base_of_release, models_of_release
 
     workspace, release = workspace_of(context), context.partition_key
     store, folder = workspace.store, _FOLDERS[context.asset_key.to_user_string()]
-    models = models_of_release(store, release) | dict(others or {})
     tuned, base = store.require("lora_checkpoint", release), base_of_release(store, release)
-    manifest, reused = keep(
-        context,
-        parents=[tuned, base, *inputs.parents],
-        parameters=inputs.parameters | dict(parameters or {}),
-        build=lambda key: build(
+
+    def built(key: str) -> Built:
+        models = models_of_release(store, release)
+        if opponent is not None:
+            found = workspace.home.bases / "downloaded"
+            models["champion"] = opponent.model(tracking_of(workspace), download_to=found)
+        return build(
             models,
             **inputs.load(),
             out=workspace.home.evaluations / f"{folder}-{key}",
             progress=progress_of(context),
-        ),
+        )
+
+    manifest, reused = keep(
+        context,
+        parents=[tuned, base, *inputs.parents],
+        parameters=inputs.parameters | {"champion": opponent.digest if opponent else None},
+        build=built,
     )
     return _shown(context, manifest, reused=reused)
 

@@ -173,8 +173,8 @@ def measured(texts: Mapping[str, Texts]) -> dict[str, Any]:
     """Return what a report says of the texts of all writers.
 
     Returns:
-        measures: writer -> measures with their ``interval``; differences: of tuned against base and
-        against the authors, null where one of them wrote too little.
+        measures: writer -> measures with their ``interval``; differences: of tuned against base,
+        champion and the authors, null where one of them wrote too little.
     """
     tallies = {writer: tallies_of(own) for writer, own in texts.items()}
     return {
@@ -189,7 +189,7 @@ def measured(texts: Mapping[str, Texts]) -> dict[str, Any]:
             f"tuned_minus_{other}": differences(tallies["tuned"], tallies[other])
             if {"tuned", other} <= tallies.keys()
             else None
-            for other in ("base", TRUTH)
+            for other in ("base", "champion", TRUTH)
         },
     }
 

@@ -51,6 +51,8 @@ from astro_assets.progress import NO_PROGRESS, Progress
 BM25 = "bm25"
 """The name that the ranking by words has among the spaces."""
 TASKS = ("title", "title_masked", "subfield", "comments")
+OPPONENTS = ("base", "champion")
+"""Models that the tuned one is compared with, where they are there."""
 
 
 @dataclass(frozen=True)
@@ -76,8 +78,9 @@ def retrieval_quality(
     ``baseline``, ``bm25``); a space without the vectors that a task needs is not in it.
     ``comments`` is None where no paper names another. In ``title_masked`` titles with fewer than
     ten candidates are left out; ``n_candidates`` is the mean number of abstracts ranked, and
-    ``chance_mrr`` what a random order gives. ``tuned_minus_base`` is the difference of mean
-    reciprocal ranks by task with its 95 % interval, paired by query; None without the two.
+    ``chance_mrr`` what a random order gives. ``tuned_minus_base`` and ``tuned_minus_champion`` are
+    differences of mean reciprocal ranks by task with their 95 % intervals, paired by query; None
+    without the two.
     ``centred`` holds all of it again, of all spaces that have train vectors.
 
     Args:
@@ -212,16 +215,17 @@ def _by_task(found: Mapping[str, Found], view: str, asked: _Asked) -> dict[str, 
         task: {space: of[view][task].figures for space, of in found.items() if task in of[view]}
         for task in TASKS
     }
-    by_task["tuned_minus_base"] = _gains(found, view)
+    for other in OPPONENTS:
+        by_task[f"tuned_minus_{other}"] = _gains(found, view, other)
     return by_task if asked.naming else by_task | {"comments": None}
 
 
-def _gains(found: Mapping[str, Found], view: str) -> dict[str, Any] | None:
-    """Return task -> by how much tuned finds better than base; None without the two."""
-    tuned, base = (found.get(label, {}).get(view, {}) for label in ("tuned", "base"))
+def _gains(found: Mapping[str, Found], view: str, other: str) -> dict[str, Any] | None:
+    """Return task -> by how much tuned finds better than another model; None without the two."""
+    both = [found.get(label, {}).get(view, {}) for label in ("tuned", other)]
     gains = {}
     for task in TASKS:
-        ranks = [of[task].ranks for of in (tuned, base) if task in of]
+        ranks = [of[task].ranks for of in both if task in of]
         if len(ranks) == 2 and ranks[0] is not None and ranks[1] is not None:
             gain = gain_of(ranks[0], ranks[1])
             gains[task] = {

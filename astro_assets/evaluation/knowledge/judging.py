@@ -47,13 +47,15 @@ def judged(
     margin: float,
     significance: float = SIGNIFICANCE,
 ) -> dict[str, Any]:
-    """Return accuracies, their paired difference with its 95 % interval, and the verdict.
+    """Return accuracies, paired differences with 95 % intervals, and the verdict on tuned and base.
 
     - ``not measurable``: the base itself is not better than guessing (one-sided): there is no
       knowledge here that could be lost.
     - ``worse``: the whole interval of tuned minus base lies below -margin.
     - ``not worse``: the whole interval lies above -margin.
     - ``undecided``: neither; too few questions.
+
+    A champion beside them changes nothing of this; ``tuned_minus_champion`` is its own difference.
 
     Args:
         right: Label -> (n,) whether each question was answered rightly.
@@ -66,20 +68,29 @@ def judged(
     p_guessing = None if base is None else chance_of_guessing(int(base.sum()), chances)
     found |= {"difference": None, "p_base_guessing": p_guessing, "verdict": None}
     found |= {"n_only_base_right": None, "n_only_tuned_right": None}
+    found["tuned_minus_champion"] = _difference(tuned, right.get("champion"))
     if base is None or tuned is None or p_guessing is None:
         return found
     difference = paired_share_difference(tuned, base)
-    found["difference"] = {
-        "accuracy": difference.estimate,
-        "low": difference.low,
-        "high": difference.high,
-    }
+    found["difference"] = _figures(difference)
     found["n_only_base_right"] = int((base & ~tuned).sum())
     found["n_only_tuned_right"] = int((tuned & ~base).sum())
     found["verdict"] = (
         _verdict(difference, margin) if p_guessing < significance else "not measurable"
     )
     return found
+
+
+def _difference(
+    tuned: NDArray[np.bool_] | None, other: NDArray[np.bool_] | None
+) -> dict[str, float] | None:
+    if tuned is None or other is None:
+        return None
+    return _figures(paired_share_difference(tuned, other))
+
+
+def _figures(difference: Interval) -> dict[str, float]:
+    return {"accuracy": difference.estimate, "low": difference.low, "high": difference.high}
 
 
 def _verdict(difference: Interval, margin: float) -> str:
@@ -96,7 +107,8 @@ def judge_methods(
     The headline method is the one by which the base answers best, whatever the tuned model does:
     choosing it by both would favour one of them. The base must then be better than guessing at the
     significance divided by the number of methods it was chosen from. Its own figure there is a
-    maximum, and so a little high. Without a base nothing is chosen: ``full_answer`` leads.
+    maximum, and so a little high. Without a base nothing is chosen: ``full_answer`` leads. A
+    champion has no say: where it cannot be asked that way, it is absent from the headline.
 
     Args:
         answered: Label -> method -> answers to the same questions.
@@ -114,7 +126,7 @@ def judge_methods(
                     methods[method]["models"][label]["n_unparsable"] = one.n_unparsable
     headline, n_candidates = _headline(answered)
     leading = judged(
-        {label: own[headline].right for label, own in answered.items()},
+        {label: own[headline].right for label, own in answered.items() if headline in own},
         chances,
         margin=margin,
         significance=SIGNIFICANCE / n_candidates,
@@ -123,12 +135,13 @@ def judge_methods(
 
 
 def _headline(answered: Mapping[str, Mapping[str, Answers]]) -> tuple[str, int]:
-    """Return the method that leads, and from how many it was chosen: those every model can."""
+    """Return the method that leads, and from how many it was chosen: those base and tuned can."""
     if "base" not in answered:
         return WITHOUT_BASE, 1
     reference: Mapping[str, Answers] = answered["base"]
+    judged_on = [own for label, own in answered.items() if label != "champion"]
     candidates: Sequence[str] = [
-        method for method in METHODS if all(method in own for own in answered.values())
+        method for method in METHODS if all(method in own for own in judged_on)
     ]
     # max keeps the first of equals.
     leader = max(candidates, key=lambda method: int(reference[method].right.sum()))

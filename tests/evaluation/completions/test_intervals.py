@@ -68,10 +68,11 @@ def test_a_difference_is_that_of_the_measures():
     made = {
         "base": [[text(LOOPED), text(CLEAN)] for _ in range(9)],
         "tuned": [[text(CLEAN), text("We see 7 stars " * (1 + i % 3))] for i in range(9)],
+        "champion": alike(LOOPED, 9),
         "truth": alike(CLEAN, 9, truth=None),
     }
     found = measured(made)
-    for other in ("base", "truth"):
+    for other in ("base", "champion", "truth"):
         for name, one in found["differences"][f"tuned_minus_{other}"].items():
             ours, theirs = (found["measures"][writer][name] for writer in ("tuned", other))
             if one is None:  # no ROUGE-L of the truth, and no number in texts without any
@@ -93,5 +94,8 @@ def test_only_abstracts_of_both_are_compared():
 
 def test_without_a_base_nothing_is_compared_with_it():
     found = measured({"model": alike(CLEAN, 9), "truth": alike(CLEAN, 9, truth=None)})
-    assert found["differences"] == {"tuned_minus_base": None, "tuned_minus_truth": None}
+    assert set(found["differences"]) == {
+        f"tuned_minus_{other}" for other in ("base", "champion", "truth")
+    }
+    assert not any(found["differences"].values())
     assert found["measures"]["model"]["interval"]["rouge_l"] == [1, 1]

@@ -170,3 +170,13 @@ def test_a_model_that_ends_at_once_has_empty_completions(build, tiny_base, tmp_p
     found = report["measures"]["model"]
     assert (found["mean_tokens"], found["loops"], found["rouge_l"], found["n"]) == (0, 0, 0, 3)
     assert found["repeated_4grams"] is None and found["new_numbers"] is None
+
+
+def test_the_champion_writes_beside_them(build, models):
+    alone = build().facts["report"]
+    report = build(models={**models, "champion": models["tuned"]}).facts["report"]
+    assert list(report["measures"]) == ["base", "tuned", "champion", "truth"]
+    for item, before in zip(report["items"], alone["items"], strict=True):
+        completions = item["completions"]
+        assert completions.pop("champion") == completions["tuned"]
+        assert completions == before["completions"]

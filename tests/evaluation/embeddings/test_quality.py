@@ -60,7 +60,12 @@ def one_point(n_extra=1):
 @pytest.fixture(scope="module")
 def found(tmp_path_factory):
     folder = tmp_path_factory.mktemp("quality") / "vectors"
-    spaces = {"base": one_point(), "tuned": known(), "baseline": {"abstracts": np.eye(N + 1)}}
+    spaces = {
+        "base": one_point(),
+        "tuned": known(),
+        "champion": known(),
+        "baseline": {"abstracts": np.eye(N + 1)},
+    }
     return retrieval_quality(write_folder(folder, papers(), spaces, n_extra=1))
 
 
@@ -114,6 +119,14 @@ def test_tuned_minus_base_is_paired_by_query(found):
             assert gains[task]["n"] == n
 
 
+def test_tuned_minus_champion_is_nothing_where_both_are_one(found):
+    for view in (found, found["centred"]):
+        gains = view["tuned_minus_champion"]
+        assert set(gains) == {"title", "title_masked", "comments"}
+        for gain in gains.values():
+            assert (gain["mrr"], gain["low"], gain["high"]) == (0, 0, 0)
+
+
 def test_the_accuracy_of_subfields_has_wilsons_interval(found):
     z2 = 1.959963984540054**2
     none_right = found["subfield"]["base"]
@@ -129,14 +142,15 @@ def test_subfields_of_the_figure_papers_only(found):
 
 
 def test_spaces_without_the_vectors_a_task_needs_are_not_in_it(found):
-    everywhere = {"base", "tuned", "bm25"}
+    models = {"base", "tuned", "champion"}
+    everywhere = models | {"bm25"}
     assert {task: set(found[task]) for task in TASKS} == {
         "title": everywhere,
-        "title_masked": {"base", "tuned"},
+        "title_masked": models,
         "subfield": everywhere | {"baseline"},
         "comments": everywhere | {"baseline"},
     }
-    assert all(set(found["centred"][task]) == {"base", "tuned"} for task in TASKS)
+    assert all(set(found["centred"][task]) == models for task in TASKS)
 
 
 def test_two_runs_give_equal_json(tmp_path):

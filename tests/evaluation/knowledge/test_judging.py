@@ -71,6 +71,7 @@ def test_without_base_and_tuned_nothing_is_compared(labels):
     assert set(found["models"]) == set(labels)
     assert found["verdict"] is None and found["difference"] is None
     assert found["n_only_base_right"] is None and found["n_only_tuned_right"] is None
+    assert (found["tuned_minus_champion"] is None) == (set(labels) != {"tuned", "champion"})
     assert (found["p_base_guessing"] is None) == ("base" not in labels)
 
 
@@ -125,3 +126,30 @@ def test_a_method_that_not_all_models_can_does_not_lead():
     assert generated["models"]["base"]["n_unparsable"] == 3
     assert set(generated["models"]) == {"base"} and generated["verdict"] is None
     assert "n_unparsable" not in found["methods"]["full_answer"]["models"]["base"]
+
+
+def test_a_champion_stands_beside_and_changes_no_verdict():
+    answered = {
+        "base": answers(full_answer=40, letter_with_blank=60),
+        "tuned": answers(full_answer=50, letter_with_blank=55),
+    }
+    champion = answers(full_answer=90, letter_with_blank=45)
+    alone = judge_methods(answered, np.full(100, 0.25), margin=0.05)
+    found = judge_methods({**answered, "champion": champion}, np.full(100, 0.25), margin=0.05)
+    assert alone["tuned_minus_champion"] is None
+    assert found["tuned_minus_champion"]["accuracy"] == pytest.approx(0.1)
+    assert found["tuned_minus_champion"]["low"] > 0
+    assert found["methods"]["full_answer"]["tuned_minus_champion"]["high"] < 0
+    assert found["models"]["champion"]["n_right"] == 45
+    for name in ("headline", "verdict", "difference", "p_base_guessing", "n_only_base_right"):
+        assert found[name] == alone[name]
+
+
+def test_a_champion_of_another_kind_does_not_choose_how_base_and_tuned_are_judged():
+    """It has no chat template and they do: the base still leads with what it answers best."""
+    chat = {**answers(full_answer=40), "generated": Answers(right(90, 100), n_unparsable=0)}
+    answered = {"base": chat, "tuned": chat, "champion": answers(full_answer=80)}
+    found = judge_methods(answered, np.full(100, 0.25), margin=0.05)
+    assert found["headline"] == "generated" and set(found["models"]) == {"base", "tuned"}
+    assert found["tuned_minus_champion"] is None
+    assert found["methods"]["full_answer"]["tuned_minus_champion"]["accuracy"] == -0.4

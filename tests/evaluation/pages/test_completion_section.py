@@ -1,6 +1,6 @@
 """What the completions' section says of intervals, differences and counts."""
 
-from astro_assets.evaluation.pages.blocks import Table
+from astro_assets.evaluation.pages.blocks import Continuation, Table
 from astro_assets.evaluation.pages.sections.completions import completion_blocks
 from tests.evaluation.pages.reports import completion_report
 
@@ -58,3 +58,19 @@ def test_a_report_without_differences_has_no_such_table():
     report = full()
     for none in (None, {"tuned_minus_base": None, "tuned_minus_truth": None}):
         assert len(tables(report | {"differences": none})) == 1
+
+
+def test_the_champion_is_a_writer_like_the_others():
+    report = full()
+    report["measures"]["champion"] = dict(report["measures"]["tuned"])
+    one = {"value": 0.02, "low": -0.01, "high": 0.05}
+    report["differences"]["tuned_minus_champion"] = {"repeated_4grams": one}
+    for item in report["items"]:
+        item["completions"]["champion"] = ["Of the champion."]
+    measures, differences = tables(report)
+    assert measures.head == ("Measure", "base", "tuned", "champion", "gpt-x", "authors")
+    assert differences.head == ("Measure", "tuned − base", "tuned − champion", "tuned − authors")
+    first = next(b for b in completion_blocks(report) if isinstance(b, Continuation))
+    assert [one.kind for one in first.passages] == [
+        "dot base", "dot tuned", "dot champion", "other", "truth",
+    ]  # fmt: skip

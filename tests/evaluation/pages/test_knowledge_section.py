@@ -49,3 +49,19 @@ def test_equations_ranked_first_have_an_interval():
     report = knowledge_report()
     report["equations"]["models"]["base"] |= {"low": 0.04, "high": 0.22}
     assert "10.0 % 4.0 to 22.0" in said(report)
+
+
+def test_a_champion_has_a_column_and_its_difference():
+    report = knowledge_report()
+    assert "champion" not in said(report)
+    for found in (report, *report["methods"].values()):
+        found["models"]["champion"] = {"accuracy": 0.4, "low": 0.3, "high": 0.5}
+        found["tuned_minus_champion"] = {"accuracy": -0.0667, "low": -0.15, "high": 0.02}
+    (table,) = [
+        b for b in knowledge_blocks(report) if isinstance(b, Table) and "Right" in b.caption
+    ]
+    assert table.head[1:] == (
+        "base", "tuned", "champion", "Tuned − base", "Tuned − champion", "Verdict",
+    )  # fmt: skip
+    cell = table.rows[0][5]
+    assert cell.text.startswith("−6.7") and cell.small == "−15.0 to +2.0"

@@ -24,7 +24,7 @@ def table(blocks: Iterable[Block], caption: str) -> Table:
 def test_every_bound_is_told_with_what_it_is_of() -> None:
     assert (
         "At most 2,000,000 of held-out astronomy (ASTRO_MAX_EVAL_TOKENS), 480,000 of later papers"
-        " (forward in time), 100,000 of every other set."
+        " (forward in time), 80,000 of every other set."
     ) in said(perplexity_blocks(perplexity_report()))
 
 

@@ -56,3 +56,17 @@ def test_cut_abstracts_are_told_where_there_are_any() -> None:
     assert "were cut" not in words(similarity_blocks(report))
     told = words(similarity_blocks(report | {"n_cut": {"tuned": 1_234, "base": 7, "champion": 0}}))
     assert "longer than a model’s context were cut to it: 7 by base, 1,234 by tuned." in told
+
+
+def test_the_champion_is_a_space_and_has_its_own_difference() -> None:
+    report = embedding_report()
+    retrieval = report["retrieval"]
+    for view in (retrieval, retrieval["centred"]):
+        view["title"]["champion"] = dict(view["title"]["tuned"])
+        view["tuned_minus_champion"] = {"title": {"mrr": 0.01, "low": -0.02, "high": 0.04, "n": 9}}
+    said = words(retrieval_blocks(report))
+    assert said.count("tuned minus champion over the same queries") == 1
+    assert "+0.010 (95 %: −0.020 to +0.040) raw" in said
+    (title,) = [one for one in tables(report) if "nothing masked" in one.caption and not one.folded]
+    names = [cells[0].text for cells in title.rows]
+    assert names[:3] == ["base", "tuned", "champion"] and names[-1] == "BM25"

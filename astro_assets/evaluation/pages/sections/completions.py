@@ -48,7 +48,11 @@ MEASURES = {
 """Measure of a report -> its name, and whether it is a share."""
 COUNTS = {"n": "Texts", "n_numbers": "Numbers in them"}
 """What the measures were taken of, writer by writer."""
-COMPARED = {"tuned_minus_base": "tuned − base", "tuned_minus_truth": "tuned − authors"}
+COMPARED = {
+    "tuned_minus_base": "tuned − base",
+    "tuned_minus_champion": "tuned − champion",
+    "tuned_minus_truth": "tuned − authors",
+}
 """Difference of a report -> its name."""
 
 Report = Mapping[str, Any]

@@ -96,6 +96,8 @@ def _headline(report: Report) -> str:
 def _method_table(report: Report) -> list[Table]:
     methods = report.get("methods") or {"": report}
     labels = in_order({m for found in methods.values() for m in measured(at(found, "models"))})
+    others = [("Tuned − champion", "tuned_minus_champion")] if "champion" in labels else []
+    compared = [("Tuned − base", "difference"), *others]
     rows = [
         row(
             figures.method_name(key) if key else "right answers",
@@ -103,13 +105,13 @@ def _method_table(report: Report) -> list[Table]:
                 share_cell(*(number_at(found, "models", m, k) for k in ("accuracy", "low", "high")))
                 for m in labels
             ),
-            _difference(at(found, "difference")),
+            *(_difference(at(found, key)) for _, key in compared),
             cleaned(at(found, "verdict") or "–", 40),
         )
         for key, found in methods.items()
     ]
     chance = percent(number_at(report, "chance"), ".1%")
-    head = ("Asked for", *labels, "Tuned − base", "Verdict")
+    head = ("Asked for", *labels, *(name for name, _ in compared), "Verdict")
     return table(f"Right answers; chance is {chance}", head, rows)
 
 

@@ -65,25 +65,26 @@ def retrieval_blocks(report: Mapping[str, Any]) -> list[Block]:
     ]
     for task in asked:
         blocks += _task_table(task, retrieval[task], baseline)
-        blocks += notes(_gain(task, retrieval), _without_words(task))
+        gains = (_gain(task, retrieval, other) for other in ("base", "champion"))
+        blocks += notes(*gains, _without_words(task))
         centred = at(retrieval, "centred", task)
         if centred:
             blocks += _task_table(task, centred, baseline, folded=f"{_SAME}: {TASKS[task][1]}")
     return blocks
 
 
-def _gain(task: str, retrieval: Mapping[str, Any]) -> str | None:
-    """Return tuned minus base in a sentence, raw and centred; None where it was not measured."""
+def _gain(task: str, retrieval: Mapping[str, Any], other: str) -> str | None:
+    """Return tuned minus another in a sentence, raw and centred; None where it was not measured."""
     told = []
     for name, found in (("raw", retrieval), ("mean taken off", retrieval.get("centred"))):
-        gain = at(found, "tuned_minus_base", task)
+        gain = at(found, f"tuned_minus_{other}", task)
         value = number_at(gain, "mrr")
         if value is not None:
             ends = between(*ends_at(gain), "+.3f")
             told.append(f"{number(value, '+.3f')} (95 %: {ends or NOTHING}) {name}")
     if not told:
         return None
-    return f"Mean reciprocal rank, tuned minus base over the same queries: {', '.join(told)}."
+    return f"Mean reciprocal rank, tuned minus {other} over the same queries: {', '.join(told)}."
 
 
 def _without_words(task: str) -> str | None:

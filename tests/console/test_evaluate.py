@@ -126,3 +126,19 @@ def test_the_table_puts_the_best_reader_first() -> None:
     text = console.export_text()
     places = [text.index(name) for name in ("1,234", "better[/]", "worse", "none")]
     assert places == sorted(places)
+
+
+def test_eighty_columns_hold_the_table_and_no_figure_is_folded() -> None:
+    console = Console(width=80, record=True)
+    name = "/models/a-folder-with-a-long-name/meta-llama-3-8b"
+    card = Scorecard(
+        name, "evaluated", "d", n_parameters=8_030_000_000, bits_per_byte=0.8123,
+        far_bits_per_byte=0.9123, retrieval_mrr=0.512, accuracy=0.4167, n_questions=1_520,
+    )  # fmt: skip
+    show(Ended(RELEASE, (Outcome(name, card, 9, {}),), Path("leaderboard.html")), console)
+    lines = console.export_text().splitlines()
+    assert max(map(len, lines)) <= 80
+    (heading,) = [line for line in lines if "parameters" in line]
+    assert all(word in heading for word in ("bits per byte", "far", "retrieval", "questions"))
+    (row,) = [line for line in lines if "8.0 B" in line]
+    assert all(word in row for word in ("0.8123", "0.9123", "0.512", "of 1,520"))

@@ -5,14 +5,13 @@ from pathlib import Path
 import pytest
 
 from astro_assets.artifacts.home import Home
-from astro_assets.artifacts.manifest import Built, Manifest, Store, Work
+from astro_assets.artifacts.manifest import Manifest, Store
 from astro_assets.defs import judges
 from astro_assets.defs.assets.near_copies import _shown
 from astro_assets.defs.resources import Workspace
 from astro_assets.settings import Settings
+from tests.releases.near_copies import RELEASE, made
 
-RELEASE = "2026-06"
-TABLES = ("astro_ph_papers", "general_papers")
 PAIR = {
     "similarity": 0.955,
     "test_id": "1",
@@ -27,22 +26,8 @@ def workspace(tmp_path: Path) -> Workspace:
     return Workspace(Settings(home=tmp_path), Store(Home(tmp_path)), False)
 
 
-def keep(store: Store, asset: str, content: str, **facts) -> Manifest:
-    parents = {n: store.require(n, RELEASE).fingerprint for n in TABLES if asset == "near_copies"}
-    counts = {"n_pairs": len(facts.get("first", []))}
-    built = Built(content, store.home.root, counts=counts, facts=facts)
-    return store.commit(Work(asset, RELEASE, {"content": content}, parents), built)
-
-
-def made(store: Store) -> Manifest:
-    for table in TABLES:
-        keep(store, table, f"{table} as it is")
-    found = {"astro": ["1"], "general": []}
-    return keep(store, "near_copies", "c", near_copies=found, first=[PAIR], pairs="pairs.parquet")
-
-
 def test_the_first_pairs_are_shown_and_no_title_breaks_out_of_the_table(workspace: Workspace):
-    shown = _shown(workspace.store, made(workspace.store))
+    shown = _shown(workspace.store, made(workspace.store, pairs=[PAIR]))
     said = shown["first_pairs"].value
     lines = said.splitlines()
     assert lines[0] == "The first 1 of 1 pairs" and len(lines) == 5

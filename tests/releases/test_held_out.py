@@ -5,13 +5,11 @@ from pathlib import Path
 import pytest
 
 from astro_assets.artifacts.home import Home
-from astro_assets.artifacts.manifest import Built, Manifest, Store, Work
+from astro_assets.artifacts.manifest import Store
 from astro_assets.errors import DamagedArtifactError, MissingArtifactError
 from astro_assets.releases.held_out import left_out
 from astro_assets.settings import Settings
-
-RELEASE = "2026-06"
-TABLES = ("astro_ph_papers", "general_papers")
+from tests.releases.near_copies import RELEASE, TABLES, keep, made
 
 
 @pytest.fixture
@@ -22,20 +20,6 @@ def store(tmp_path: Path) -> Store:
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:
     return Settings(home=tmp_path)
-
-
-def keep(store: Store, asset: str, content: str, **facts) -> Manifest:
-    parents = {n: store.require(n, RELEASE).fingerprint for n in TABLES if asset == "near_copies"}
-    counts = {"n_pairs": len(facts.get("first", []))}
-    built = Built(content, store.home.root, counts=counts, facts=facts)
-    return store.commit(Work(asset, RELEASE, {"content": content}, parents), built)
-
-
-def made(store: Store) -> Manifest:
-    for table in TABLES:
-        keep(store, table, f"{table} as it is")
-    found = {"astro": ["1"], "general": []}
-    return keep(store, "near_copies", "c", near_copies=found, first=[], pairs="pairs.parquet")
 
 
 def test_near_copies_are_left_out_and_their_list_is_part_of_the_work(

@@ -104,10 +104,13 @@ def leaderboard_as_json(groups: Sequence[Group]) -> dict[str, Any]:
 
 
 def render_leaderboard(groups: Sequence[Group], folder: Path) -> Path:
-    """Write ``leaderboard.html`` and ``leaderboard.json`` atomically; return the page's path."""
+    """Write ``leaderboard.html`` and ``leaderboard.json`` atomically; return the page's path.
+
+    The index is linked where releases have pages: it is written after them.
+    """
     told = json.dumps(leaderboard_as_json(groups), indent=1, ensure_ascii=False, allow_nan=False)
     atomic.write_text(folder / AS_JSON, told + "\n")
-    index = INDEX if (folder / INDEX).is_file() else None
+    index = INDEX if any(folder.glob("????-??.html")) else None
     shown = {"groups": ordered(groups), "index": index, "numbers": AS_JSON}
     atomic.write_text(folder / PAGE, rendered(PAGE, **shown, parameters=parameters))
     return folder / PAGE

@@ -113,9 +113,9 @@ def test_names_from_outside_stay_text(tmp_path: Path) -> None:
     assert "<script" not in path.read_text() and "&lt;script&gt;" in path.read_text()
 
 
-def test_the_index_is_linked_where_it_lies_beside(tmp_path: Path) -> None:
+def test_the_index_is_linked_where_releases_have_pages(tmp_path: Path) -> None:
     assert 'href="index.html"' not in render_leaderboard([], tmp_path).read_text()
-    (tmp_path / "index.html").write_text("")
+    (tmp_path / "2026-06.html").write_text("")
     page = render_leaderboard([], tmp_path).read_text()
     assert 'href="index.html"' in page and "No model has been measured yet" in page
 

@@ -125,6 +125,8 @@ def _draw_spread(panels: Mapping[str, Any], baseline: str, look: Look) -> Figure
     for axes, (kind, spaces) in zip(rows, panels.items(), strict=True):
         for label in in_order(spaces):
             edges, density = _density(spaces[label])
+            # To its own peak: a narrow curve would press the broad ones flat.
+            density = density / max(density.max(), 1e-12)
             shown = baseline if label == "baseline" else short(label)
             axes.stairs(density, edges, color=look.palette.of(label), linewidth=1.8, label=shown)
             filled = np.flatnonzero(density)

@@ -52,8 +52,9 @@ def similarity_blocks(report: Report) -> list[Block]:
             ),
             (
                 figures.spread(report),
-                "All pairs. A model that uses its space well does not find everything alike; mean"
-                " and principal directions are taken from training papers.",
+                "All pairs, each curve drawn to its own peak. A model that uses its space well does"
+                " not find everything alike; mean and principal directions are taken from training"
+                " papers.",
             ),
         ),
         *_spearman(report, baseline),

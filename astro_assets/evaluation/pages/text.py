@@ -38,11 +38,16 @@ def cleaned(text: object, n_characters: int) -> str:
 def number(value: float | None, form: str = ",.4g") -> str:
     """Return a number in a format, with a real minus sign; a dash for None and NaN.
 
-    >>> number(-0.5), number(None), number(25745, ",d")
-    ('−0.5', '–', '25,745')
+    What is rounded to zero has no minus.
+
+    >>> number(-0.5), number(None), number(25745, ",d"), number(-0.0001, "+.3f")
+    ('−0.5', '–', '25,745', '+0.000')
     """
     if value is None or not math.isfinite(value):
         return NOTHING
+    if not form.endswith("d"):
+        sign = form[: form.startswith("+")]
+        form = f"{sign}z{form[len(sign) :]}"
     return format(value, form).replace("-", _MINUS)
 
 

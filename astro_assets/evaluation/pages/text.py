@@ -15,6 +15,7 @@ NOTHING = "–"
 
 _BLANKS = re.compile(r"[^\S\u00a0\u202f]+")
 """All but those that must not be broken at."""
+_NOT_ZERO = re.compile("[1-9]")
 _MINUS = "\N{MINUS SIGN}"
 
 
@@ -38,17 +39,17 @@ def cleaned(text: object, n_characters: int) -> str:
 def number(value: float | None, form: str = ",.4g") -> str:
     """Return a number in a format, with a real minus sign; a dash for None and NaN.
 
-    What is rounded to zero has no minus.
+    What is rounded to zero has no sign.
 
     >>> number(-0.5), number(None), number(25745, ",d"), number(-0.0001, "+.3f")
-    ('−0.5', '–', '25,745', '+0.000')
+    ('−0.5', '–', '25,745', '0.000')
     """
     if value is None or not math.isfinite(value):
         return NOTHING
-    if not form.endswith("d"):
-        sign = form[: form.startswith("+")]
-        form = f"{sign}z{form[len(sign) :]}"
-    return format(value, form).replace("-", _MINUS)
+    told = format(value, form)
+    if not _NOT_ZERO.search(told):
+        told = told.lstrip("+-")
+    return told.replace("-", _MINUS)
 
 
 def perplexity(value: float | None) -> str:

@@ -115,7 +115,8 @@ def wilson_interval(n_right: int, n: int) -> tuple[float, float]:
     middle = share + z2 / (2 * n)
     half = Z_95 * math.sqrt(share * (1 - share) / n + z2 / (4 * n * n))
     low, high = (middle - half) / (1 + z2 / n), (middle + half) / (1 + z2 / n)
-    return max(low, 0.0), min(high, 1.0)  # rounding leaves a share of 0 or 1 a little outside
+    # Exact where nothing or all is right: rounding would leave the share outside its interval.
+    return (low if n_right else 0.0), (high if n_right < n else 1.0)
 
 
 def paired_share_difference(right_a: NDArray[np.bool_], right_b: NDArray[np.bool_]) -> Interval:

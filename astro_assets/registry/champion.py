@@ -26,10 +26,10 @@ from astro_assets.registry.versions import (
     CHAMPION,
     FINGERPRINT_TAG,
     ModelVersion,
-    find_version,
     registered_version,
     set_alias,
     version_at,
+    versions_of,
 )
 
 
@@ -73,19 +73,29 @@ class Opponent:
     """The champion a candidate has to beat: which one it is, without its files."""
 
     version: ModelVersion
+    digest: str
+    """sha256 of its content."""
 
     @property
-    def digest(self) -> str:
-        """Return sha256 of its content; its registry address where the version does not say."""
-        return self.version.fingerprint or self.version.uri
+    def base_digest(self) -> str | None:
+        """Return sha256 of the base it was first trained on; None: the version does not say."""
+        return self.version.tags.get("base_digest")
 
     @property
     def release(self) -> str | None:
         """Return ``YYYY-MM``, the last month it was trained on; None: the version does not say."""
         return self.version.tags.get("release")
 
-    def model(self, tracking: Tracking, *, download_to: Path) -> ModelHandle:
-        """Return it to be measured, every guarded file of it and of its base read.
+    def model(
+        self, tracking: Tracking, *, download_to: Path, bases: Mapping[str, Path] | None = None
+    ) -> ModelHandle:
+        """Return it to be measured, every guarded file of it read, and those of its base.
+
+        Args:
+            tracking: The store.
+            download_to: Where what lies elsewhere is kept.
+            bases: Digest -> folder of bases that lie here. Its own is taken from there, as it is:
+                models on one base are then loaded with one reading of it.
 
         Raises:
             DamagedArtifactError: a file of it, or of its base in the registry, is not what was
@@ -96,7 +106,11 @@ class Opponent:
         """
         found = download_model(tracking, self.version, download_to)
         refuse_damaged(self.version, found)
-        return found.handle(f"champion (version {self.version.version})", digest=self.digest)
+        label, base = f"champion (version {self.version.version})", found.facts.base
+        here = None if found.facts.is_whole else (bases or {}).get(base.digest)
+        if here is not None:
+            return ModelHandle(label, here, found.folder, self.digest, base.quantisation)
+        return found.handle(label, digest=self.digest)
 
 
 def parent_of(tracking: Tracking, model_name: str, *, download_to: Path) -> Parent | None:
@@ -109,18 +123,13 @@ def parent_of(tracking: Tracking, model_name: str, *, download_to: Path) -> Pare
     champion = version_at(tracking, model_name, CHAMPION)
     if champion is None:
         return None
-    if champion.fingerprint is None:
-        raise RegistryError(
-            f"{champion.uri} is champion and does not say which content it holds.",
-            expected=f"the tag {FINGERPRINT_TAG}, which registration sets.",
-            do="Let a version that this project registered become champion.",
-        )
+    digest = _content_of(champion)
     found = download_model(tracking, champion, download_to)
     refuse_damaged(champion, found)
     facts = found.facts
     return Parent(
         version=champion.version,
-        fingerprint=champion.fingerprint,
+        fingerprint=digest,
         folder=found.folder,
         base_digest=facts.base.digest,
         method=facts.method,
@@ -139,21 +148,41 @@ def opponent_of(
     """Return the champion a candidate has to beat, or None where there is none.
 
     A candidate that was decided on before keeps the opponent it had then, so that running an old
-    release again asks the same question; ``afresh`` takes the present champion instead.
+    release again asks the same question; ``afresh`` takes the present champion instead, and so does
+    a candidate whose opponent was deleted from the registry.
 
     Raises:
-        RegistryError: MLflow cannot be reached, or the version is gone.
+        RegistryError: MLflow cannot be reached, or the champion does not say what it holds.
     """
     candidate = registered_version(tracking, model_name, adapter_fingerprint)
     decided = None if candidate is None or afresh else _last_entry(ledger_path, candidate)
-    if decided is not None:
-        number = decided.opponent
-    else:
+    version = None if decided is None else _standing(tracking, model_name, decided.opponent)
+    if version is None and (decided is None or decided.opponent is not None):
         champion = version_at(tracking, model_name, CHAMPION)
         number = _opponent(ledger_path, candidate, champion)
-    if number is None:
-        return None
-    return Opponent(find_version(tracking, model_name, version=number))
+        version = _standing(tracking, model_name, number)
+    return None if version is None else Opponent(version, _content_of(version))
+
+
+def _standing(tracking: Tracking, model_name: str, number: int | None) -> ModelVersion | None:
+    """Return a version by its number; None where there is none, or it was deleted."""
+    known = () if number is None else versions_of(tracking, model_name)
+    return next((item for item in known if item.version == number), None)
+
+
+def _content_of(champion: ModelVersion) -> str:
+    """Return sha256 of a champion's content.
+
+    Raises:
+        RegistryError: the version does not say it, so nothing can be compared with it for sure.
+    """
+    if champion.fingerprint is None:
+        raise RegistryError(
+            f"{champion.uri} is champion and does not say which content it holds.",
+            expected=f"the tag {FINGERPRINT_TAG}, which registration sets.",
+            do="Let a version that this project registered become champion.",
+        )
+    return champion.fingerprint
 
 
 def _opponent(
@@ -226,12 +255,13 @@ def settle(
             do="Materialise lora_checkpoint of this release again.",
         )
     champion = version_at(tracking, case.model_name, CHAMPION)
-    before = _opponent(ledger_path, candidate, champion)
+    number = _opponent(ledger_path, candidate, champion)
+    before = _standing(tracking, case.model_name, number)
     evidence = evidence_from_reports(
-        _measured_against(tracking, case, before),
+        _measured_against(case, before),
         case.knowledge,
         blocking_failures=case.blocking_failures,
-        champion=None if before is None else f"version {before}",
+        champion=None if before is None else f"version {before.version}",
     )
     decision = decide(evidence, **asdict(rules))
     measured = case.opponent and registered_version(tracking, case.model_name, case.opponent)
@@ -245,14 +275,9 @@ def settle(
     return _written(out, entry)
 
 
-def _measured_against(
-    tracking: Tracking, case: Case, opponent: int | None
-) -> Mapping[str, Any] | None:
+def _measured_against(case: Case, opponent: ModelVersion | None) -> Mapping[str, Any] | None:
     """Return the perplexity report; a comparison with another champion is no evidence."""
-    if case.perplexity is None or opponent is None:
-        return case.perplexity
-    version = find_version(tracking, case.model_name, version=opponent)
-    if version.fingerprint == case.opponent:
+    if case.perplexity is None or opponent is None or opponent.fingerprint == case.opponent:
         return case.perplexity
     return {**case.perplexity, "tuned_minus_champion": None}
 

@@ -40,6 +40,9 @@ SHOWN = (
 )  # fmt: skip
 """Assets a page is made of, in the order of the flow."""
 
+MEASURED = ("perplexity_report", "embeddings", "completion_report", "knowledge_report")
+"""Those that models are loaded for, base, tuned and champion."""
+
 Parts = Mapping[str, Manifest]
 
 
@@ -232,16 +235,28 @@ def _run_ids(parts: Parts) -> dict[str, str]:
 
 
 def _warnings(release: str, parts: Parts) -> list[str]:
-    papers = parts.get("astro_ph_papers")
+    papers, said = parts.get("astro_ph_papers"), _of_other_champions(parts)
     if papers is None:
-        return []
-    said = []
+        return said
     through, vintage = papers.facts["updates_through"], papers.facts["text_vintage"]
     if through < release:
         said.append(f"arXiv is known through {through} only; the release is {release}.")
     if Month.parse(release).is_before(date.fromisoformat(vintage)):
         said.append(f"Texts are as of {vintage}; some may have been revised since the release.")
     return said
+
+
+def _of_other_champions(parts: Parts) -> list[str]:
+    """Return a warning where reports were made beside different champions: one was made again."""
+    made = [name for name in MEASURED if "champion" in getattr(parts.get(name), "parameters", {})]
+    beside = {name: parts[name].parameters["champion"] for name in made}
+    others = [name for name in made if beside[name] != beside[made[0]]]
+    if not others:
+        return []
+    return [
+        f"The champion in {', '.join(others)} is another than in {made[0]}: they were made at"
+        " different times. Make them again to compare it."
+    ]
 
 
 def _index_entry(release: str, page: str, parts: Parts) -> IndexEntry:

@@ -90,8 +90,9 @@ def test_a_draw_without_weight_is_left_out():
 
 
 def test_wilson_at_the_ends():
-    assert wilson_interval(0, 10)[0] == pytest.approx(0, abs=1e-12)
-    assert wilson_interval(10, 10)[1] == pytest.approx(1, abs=1e-12)
+    for n in (1, 10, 150, 367):
+        assert wilson_interval(0, n)[0] == 0 < wilson_interval(0, n)[1]
+        assert wilson_interval(n, n)[1] == 1 > wilson_interval(n, n)[0]
 
 
 def test_swapping_the_two_turns_the_interval_round():

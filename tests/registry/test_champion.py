@@ -19,9 +19,12 @@ class Registry:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, holder: int | None = None) -> None:
         self.holder = holder
+        self.deleted: set[int] = set()
         monkeypatch.setattr(champion, "version_at", lambda *_: self.version(self.holder))
         monkeypatch.setattr(
-            champion, "find_version", lambda _t, _n, *, version: self.version(version)
+            champion,
+            "versions_of",
+            lambda *_: [self.version(n) for n in (1, 2) if n not in self.deleted],
         )
         monkeypatch.setattr(
             champion,
@@ -121,6 +124,16 @@ def test_deciding_again_after_the_promotion_names_the_same_opponent(
     again = decide(tmp_path, against)
     assert first["promoted"] and again["promoted"] and registry.holder == 2
     assert first["opponent"] == again["opponent"] == 1
+
+
+def test_deciding_again_when_the_predecessor_was_deleted_keeps_the_champion(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    registry = Registry(monkeypatch, holder=1)
+    decide(tmp_path, case(2, report(tuned_minus_champion=BETTER), opponent="adapter-1"))
+    registry.deleted = {1}
+    again = decide(tmp_path, case(2, report(), opponent=None))
+    assert again["promoted"] and registry.holder == 2
 
 
 def test_a_run_killed_before_the_alias_moved_decides_the_same_again(

@@ -153,8 +153,11 @@ def _reported(
     def built(key: str) -> Built:
         models = models_of_release(store, release)
         if opponent is not None:
-            found = workspace.home.bases / "downloaded"
-            models["champion"] = opponent.model(tracking_of(workspace), download_to=found)
+            models["champion"] = opponent.model(
+                tracking_of(workspace),
+                download_to=workspace.home.bases / "downloaded",
+                bases={base.fingerprint: store.path_of(base)},
+            )
         return build(
             models,
             **inputs.load(),

@@ -1,7 +1,8 @@
 """Instruct models: a question in the model's own chat template, and the letter that is written.
 
-The template comes with the model: it is rendered in the sandbox of transformers, and bounded. A
-question's text is data: it cannot become one of the model's special tokens.
+The template comes with the model: it is rendered in the sandbox of transformers, and a long one, or
+one that makes a long text, is refused. What it computes on the way is not bounded: models are
+chosen by a person. A question's text is data: it cannot become one of the model's special tokens.
 """
 
 from __future__ import annotations
@@ -105,7 +106,13 @@ def chat_template(folder: Path) -> str | None:
     path = folder / "tokenizer_config.json"
     if not path.is_file():
         return None
-    template = json.loads(path.read_bytes()).get("chat_template")
+    try:
+        config = json.loads(path.read_bytes())
+    except (ValueError, RecursionError):
+        config = None
+    if not isinstance(config, dict):
+        raise BadModelError(f"{path} is no JSON object.", expected="a tokenizer's configuration.")
+    template = config.get("chat_template")
     if isinstance(template, list):
         named = {one.get("name"): one.get("template") for one in template if isinstance(one, dict)}
         template = named.get("default")
@@ -177,7 +184,6 @@ def _fitting(template: str, question: Question, tokenizer: Tokenizer, *, room: i
 def _rendered(template: str, content: str, tokenizer: Tokenizer) -> str:
     """Return the template with one message of the user in it, and the assistant's turn begun."""
     # Needs jinja2, which is not everywhere a model is measured.
-    from jinja2 import TemplateError
     from transformers.utils.chat_template_utils import render_jinja_template
 
     try:
@@ -188,7 +194,7 @@ def _rendered(template: str, content: str, tokenizer: Tokenizer) -> str:
             bos_token=tokenizer.fast.id_to_token(tokenizer.bos_id),
             eos_token=tokenizer.fast.id_to_token(tokenizer.eos_id),
         )
-    except (TemplateError, TypeError, ValueError, OverflowError) as error:
+    except Exception as error:  # a template is a program of the model's own: it may do anything
         raise BadModelError(
             f"The model's chat template cannot be used ({type(error).__name__}: "
             f"{str(error)[:160]}).",

@@ -1,8 +1,9 @@
 """Rooms: the contexts of models, and which questions fit into those of all of them.
 
 Every model is asked the same questions: one whose options are too long for any of them is left
-out for all, before anything is scored. What does not belong here: how a prompt is made to fit
-(fitting).
+out for all, before anything is scored. A champion has no say in that, as it has none in the
+verdict: where it cannot be asked all that base and tuned are, it is asked nothing of that file.
+What does not belong here: how a prompt is made to fit (fitting).
 """
 
 from __future__ import annotations
@@ -23,6 +24,8 @@ from astro_assets.evaluation.knowledge.prompts import full_answer_prompts, lette
 from astro_assets.evaluation.knowledge.question_files import Question, QuestionSet
 from astro_assets.models.handle import ModelHandle
 
+CHAMPION = "champion"
+
 
 @dataclass(frozen=True)
 class Asked:
@@ -34,6 +37,8 @@ class Asked:
     """Questions whose options do not fit into the context of every model."""
     notes: tuple[str, ...]
     """What was left out and for whom, one sentence each."""
+    not_asked: frozenset[str] = frozenset()
+    """Labels of models that are asked none of them."""
 
 
 @dataclass(frozen=True)
@@ -80,11 +85,11 @@ class Room:
 def asked_of_all(
     questions: QuestionSet, models: Mapping[str, ModelHandle], *, n_examples: int
 ) -> Asked:
-    """Return the questions that fit into the context of every model.
+    """Return the questions that fit into the context of every model but a champion.
 
     Args:
         questions: A file's.
-        models: Those that will be asked.
+        models: Those that will be asked; ``champion`` is left out where not all of them fit it.
         n_examples: Answered questions before each; they may be lost, so their length is no matter.
 
     Raises:
@@ -92,7 +97,8 @@ def asked_of_all(
         BadModelError: a model does not say how long its context is, or its chat template fails.
     """
     examples, items = questions.parted(n_examples)
-    rooms = {label: Room.of(handle) for label, handle in models.items()}
+    judged = {label: handle for label, handle in models.items() if label != CHAMPION} or models
+    rooms = {label: Room.of(handle) for label, handle in judged.items()}
     too_small = {room: room.too_small(items) for room in set(rooms.values())}
     left_out = np.zeros(len(items), dtype=np.bool_)
     notes = []
@@ -113,4 +119,20 @@ def asked_of_all(
             do="Shorten the options.",
         )
     whole = replace(questions, items=kept, examples=examples)
-    return Asked(whole, int(left_out.sum()), tuple(notes))
+    hindered = _hindered(models[CHAMPION], kept) if CHAMPION in models.keys() - judged else None
+    if hindered:
+        notes.append(f"{questions.source}: the champion was not asked: {hindered}")
+    not_asked = frozenset({CHAMPION} if hindered else ())
+    return Asked(whole, int(left_out.sum()), tuple(notes), not_asked)
+
+
+def _hindered(champion: ModelHandle, questions: Sequence[Question]) -> str | None:
+    """Return why a champion cannot be asked all of these, as a sentence; None where it can."""
+    try:
+        room = Room.of(champion)
+        n = int(room.too_small(questions).sum())
+    except BadModelError as error:
+        return error.found
+    if not n:
+        return None
+    return f"the options of {n} do not fit into its {room.max_positions:,} tokens."

@@ -144,9 +144,19 @@ def test_a_question_too_long_loses_its_beginning(tiny_base, tmp_path):
         "{{ messages[0].content * 9000 }}",
         "{% for i in range(999999999) %}x{% endfor %}",
         "x" * 300_000,
+        "{{ 1 / 0 }}",
+        "{{ {}.pop('user') }}",
+        "{% macro again() %}{{ again() }}{% endmacro %}{{ again() }}",
     ],
 )
 def test_a_broken_or_hostile_template_is_refused(tiny_base, tmp_path, template):
     reader = reader_of(instruct(tiny_base, tmp_path / "model", template))
     with pytest.raises(BadModelError, match="chat template"):
         chat_answers(reader, QUESTIONS)
+
+
+@pytest.mark.parametrize("text", ["[]", "null", "{", "[" * 100_000])
+def test_a_tokenizer_configuration_that_is_none_is_refused(tmp_path, text):
+    (tmp_path / "tokenizer_config.json").write_text(text)
+    with pytest.raises(BadModelError, match=r"tokenizer_config.json is no JSON object"):
+        chat_template(tmp_path)

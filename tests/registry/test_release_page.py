@@ -13,7 +13,7 @@ from astro_assets.artifacts.manifest import Built, Manifest, Store, Work, make_o
 from astro_assets.registry.promotion import Forgetting, judge_forgetting
 from astro_assets.registry.release_page import build_release_report, write_index
 from tests.evaluation.pages.content import curve, heldout_curve
-from tests.evaluation.pages.reports import perplexity_report
+from tests.evaluation.pages.reports import completion_report, knowledge_report, perplexity_report
 
 RELEASE = "2026-06"
 
@@ -161,3 +161,15 @@ def test_the_index_takes_lines_of_older_code(tmp_path: Path) -> None:
     assert "60.00" in (store.home.reports / "index.html").read_text()
     entry = json.loads((store.home.reports / "index.json").read_text())["releases"][0]
     assert entry["tuned_astro"] == 60.0 and entry["tuned_bits"] is None
+
+
+def test_reports_beside_different_champions_are_told(tmp_path: Path) -> None:
+    store = Store(Home(tmp_path))
+    first = report(store, "perplexity_report", perplexity_report(), champion="c" * 64)
+    same = report(store, "embeddings", None, champion="c" * 64)
+    assert "is another than in" not in page(store, first, same)
+    other = report(store, "knowledge_report", knowledge_report(), champion="d" * 64)
+    told = page(store, first, same, other)
+    assert "The champion in knowledge_report is another than in perplexity_report" in told
+    of_before = report(store, "completion_report", completion_report())
+    assert "The champion in" not in page(store, first, of_before)

@@ -9,6 +9,7 @@ from astro_assets.artifacts.home import Home
 from astro_assets.artifacts.manifest import Built, Manifest, Store, Work
 from astro_assets.defs.assets.registry import evidence
 from astro_assets.defs.resources import Workspace
+from astro_assets.releases.evaluation_inputs import knowledge_inputs
 from astro_assets.settings import Settings
 
 RELEASE = "2026-06"
@@ -44,8 +45,7 @@ def reports(workspace: Workspace) -> tuple[Manifest, Manifest]:
             "knowledge_report",
             tuned,
             base,
-            margin=settings.knowledge_margin,
-            n_examples=settings.question_examples,
+            **knowledge_inputs(settings).parameters,
         ),
     )
 
@@ -68,6 +68,14 @@ def test_a_report_made_with_another_setting_is_not(workspace: Workspace) -> None
     ):
         settings = workspace.settings.model_copy(update=setting)
         assert judged(replace(workspace, settings=settings), made) == expected
+
+
+def test_answers_to_other_questions_are_not(workspace: Workspace, tmp_path: Path) -> None:
+    made, file = reports(workspace), tmp_path / "mine.jsonl"
+    file.write_text('{"question": "Which?", "choices": ["a", "b"], "answer": 0}\n' * 4)
+    for setting in ("questions", "other_questions"):
+        settings = workspace.settings.model_copy(update={setting: str(file)})
+        assert judged(replace(workspace, settings=settings), made) == (True, False)
 
 
 def test_a_report_from_before_near_copies_were_sought_is_not(workspace: Workspace) -> None:

@@ -41,10 +41,16 @@ def fresh(workspace: Workspace, release: str, report: Manifest) -> bool:
 def evidence(
     workspace: Workspace, release: str, perplexity: Manifest, *, knowledge: Manifest
 ) -> tuple[bool, bool]:
-    """Tell of both reports whether they are of what the release holds, by the present settings."""
+    """Tell of both reports whether they are of what the release holds, by the present settings.
+
+    Raises:
+        BadSettingError: the questions that are set cannot be read.
+    """
+    from astro_assets.releases.evaluation_inputs import knowledge_inputs
+
     settings = workspace.settings
     told = {"near_copies": settings.near_copies, "max_tokens": settings.max_eval_tokens}
-    asked = {"margin": settings.knowledge_margin, "n_examples": settings.question_examples}
+    asked = knowledge_inputs(settings).parameters
     return (
         fresh(workspace, release, perplexity) and told.items() <= perplexity.parameters.items(),
         fresh(workspace, release, knowledge) and asked.items() <= knowledge.parameters.items(),

@@ -31,6 +31,18 @@ def test_agrees_with_a_plain_loop(model):
     np.testing.assert_allclose(score_sequences(model, sequences, [1] * 12), expected, rtol=1e-5)
 
 
+def test_in_bfloat16_batches_change_a_text_by_a_thousandth(tiny_base, model):
+    """What a GPU computes in; the CPU rounds alike."""
+    sequences = sequences_of(model.config.vocab_size)
+    narrow = load(tiny_base).to(torch.bfloat16)
+    alone = score_sequences(narrow, sequences, [1] * 12, token_budget=1)
+    together = score_sequences(narrow, sequences, [1] * 12, token_budget=10**6)
+    np.testing.assert_allclose(together, alone, rtol=2e-3)
+    exact = score_sequences(model, sequences, [1] * 12)
+    assert np.abs(alone / exact - 1).max() > 1e-6  # it did compute in fewer digits
+    np.testing.assert_allclose(alone, exact, rtol=1e-2)
+
+
 def test_batching_does_not_change_the_result(model):
     sequences = sequences_of(model.config.vocab_size)
     alone = score_sequences(model, sequences, [1] * 12, token_budget=1)

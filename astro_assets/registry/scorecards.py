@@ -82,6 +82,8 @@ def _group(papers: Papers, measured: Sequence[_Measured]) -> Group:
     is_own = [one.label != LABEL for one in measured]
     method = _of_column((_at(one.reports, "knowledge", "headline") for one in measured), is_own)
     cards = [scorecard(one.reports, one.label, method=method, **one.known) for one in measured]
+    base = next((card.base for card in cards if card.role == "tuned"), None)
+    cards = [_forgot_of_own(card, base) for card in cards]
     n_questions = _of_column(
         (None if card.accuracy is None else card.n_questions for card in cards), is_own
     )
@@ -100,6 +102,13 @@ def _of_column(values: Iterable[_Value | None], is_own: Sequence[bool]) -> _Valu
     there = [(own, x) for x, own in zip(values, is_own, strict=True) if x is not None]
     counts = Counter([x for own, x in there if own] or [x for _, x in there])
     return min(counts, key=lambda value: (-counts[value], value), default=None)
+
+
+def _forgot_of_own(card: Scorecard, base: str | None) -> Scorecard:
+    """Return a card without forgetting where its base is known to be another than was measured."""
+    if card.role != "champion" or base is None or card.base in (None, base):
+        return card
+    return replace(card, rise_far=None, drift_nats_per_token=None)
 
 
 def _comparable(card: Scorecard, n_questions: int | None, n_retrieval: int | None) -> Scorecard:
@@ -126,7 +135,7 @@ def scorecard(
     low, high = (
         _at(perplexity, "models", label, *_ASTRO, "interval", "bits_per_byte") or (None,) * 2
     )
-    is_tuned = label == "tuned"
+    rise_far, drift = _forgotten(perplexity, label)
     accuracy, asked = _accuracy(knowledge, label, method)
     return Scorecard(
         **known,
@@ -139,10 +148,8 @@ def scorecard(
         far_bits_per_byte=_at(
             perplexity, "forgetting", "rings", "far", "models", label, "bits_per_byte"
         ),
-        rise_far=_at(perplexity, "forgetting", "rise_far") if is_tuned else None,
-        drift_nats_per_token=(
-            _at(perplexity, "forgetting", "drift_nats_per_token") if is_tuned else None
-        ),
+        rise_far=rise_far,
+        drift_nats_per_token=drift,
         retrieval_mrr=_at(similarity, "retrieval", "title_masked", label, "mrr"),
         n_retrieval=_at(similarity, "retrieval", "title_masked", label, "n"),
         accuracy=accuracy,
@@ -152,6 +159,19 @@ def scorecard(
         repeated_4grams=_at(completions, "measures", label, "repeated_4grams"),
         loops=_at(completions, "measures", label, "loops"),
     )
+
+
+def _forgotten(
+    perplexity: Mapping[str, Any] | None, label: str
+) -> tuple[float | None, float | None]:
+    """Return rise on far abstracts and drift on the base's own text; None: not beside its base."""
+    told = _at(perplexity, "forgetting")
+    if label == "tuned":
+        return _at(told, "rise_far"), _at(told, "drift_nats_per_token")
+    if label != "champion":
+        return None, None
+    far, own = (_at(told, "rings", ring, "champion_minus_base") for ring in ("far", "self_text"))
+    return _at(far, "rise"), _at(own, "nats_per_token")
 
 
 def _accuracy(

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from astro_assets.artifacts.home import Home
-from astro_assets.artifacts.manifest import Store
+from astro_assets.artifacts.manifest import Built, Store, Work
 from astro_assets.evaluation.pages.leaderboard import Scorecard
 from astro_assets.registry.scorecards import leaderboard, next_turn, write_leaderboard
 from tests.registry.evaluations import (
@@ -60,6 +60,51 @@ def test_a_release_s_models_stand_with_all_their_figures(store: Store) -> None:
     champion = found["champion"]
     assert (champion.name, champion.digest, champion.bits_per_byte) == ("champion", CHAMPION, 1.6)
     assert champion.accuracy is None and champion.n_parameters is None
+    assert champion.rise_far is champion.drift_nats_per_token is None, "it was not compared"
+
+
+def with_champion() -> dict[str, Any]:
+    """A report in which the champion stands beside the base in the rings that promotion reads."""
+    report = perplexity(base=scores(2.0), tuned=scores(1.5), champion=scores(1.6))
+    rings = report["forgetting"]["rings"]
+    rings["far"]["champion_minus_base"] = {"rise": 0.03, "nats_per_token": 0.0296}
+    rings["self_text"] = {"champion_minus_base": {"rise": 0.22, "nats_per_token": 0.2}}
+    return report
+
+
+def test_what_a_champion_forgot_stands_in_its_row(store: Store) -> None:
+    released(store, with_champion())
+    measured(store, "m", "perplexity", perplexity(model=scores(1.0)))
+    (group,) = leaderboard(store)
+    told = {card.role: (card.rise_far, card.drift_nats_per_token) for card in group.cards}
+    assert told == {
+        "base": (None, None), "tuned": (0.02, 0.1), "champion": (0.03, 0.2),
+        "evaluated": (None, None),
+    }  # fmt: skip
+
+
+def test_a_champion_that_cannot_read_the_base_s_tokens_has_no_drift(store: Store) -> None:
+    report = with_champion()
+    report["forgetting"]["rings"]["self_text"]["champion_minus_base"] = None
+    released(store, report)
+    champion = cards(store)["champion"]
+    assert (champion.rise_far, champion.drift_nats_per_token) == (0.03, None)
+
+
+@pytest.mark.parametrize(("base", "rise"), [(BASE, 0.03), ("o" * 64, None)])
+def test_a_champion_of_another_base_is_not_said_to_have_forgotten(
+    store: Store, base: str, rise: float | None
+) -> None:
+    keep(store, "base_model", "o" * 64, facts={"name": "other", "revision": None})
+    released(store, with_champion())
+    recipe = {"name": "smoke", "method": "lora", "quantisation": None}
+    work = Work("lora_checkpoint", "2026-05", {"recipe": recipe}, {"base_model": base})
+    folder = store.home.root / "champion"
+    folder.mkdir()
+    store.commit(work, Built(CHAMPION, folder))
+    champion = cards(store)["champion"]
+    assert champion.base == ("scratch" if base == BASE else "other")
+    assert (champion.rise_far, champion.drift_nats_per_token is None) == (rise, rise is None)
 
 
 def test_a_report_on_another_checkpoint_is_not_this_model_s(store: Store) -> None:

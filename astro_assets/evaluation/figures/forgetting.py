@@ -27,7 +27,7 @@ RINGS = {
 def rises(
     report: Mapping[str, Any], *, allowed_rise: float | None, allowed_drift: float | None
 ) -> Drawing | None:
-    """Return the rise of perplexity from base to tuned, ring by ring.
+    """Return the rise of perplexity from the base to tuned and champion, ring by ring.
 
     Args:
         report: the perplexity report.
@@ -38,22 +38,35 @@ def rises(
     bounds = {"far": allowed_rise, "self_text": drift}
     rows = []
     for name, words in RINGS.items():
-        difference = at(report, "forgetting", "rings", name, "tuned_minus_base")
-        rise = number_at(difference, "rise")
-        if rise is not None:
-            low, high = (number_at(difference, end) for end in ("rise_low", "rise_high"))
-            rows.append(Row(words, (Dot("tuned", rise, low, high),), bounds.get(name)))
+        dots = _dots(at(report, "forgetting", "rings", name))
+        if dots:
+            rows.append(Row(words, dots, bounds.get(name)))
     if not rows:
         return None
     scale = Scale(
-        "rise of perplexity from base to tuned",
+        "rise of perplexity above the base’s",
         written=percent,
         ticked=lambda value: percent(value, "+.0%") if value else "0",
         reference=0.0,
     )
-    said = "; ".join(f"{row.name} {row.dots[0].value:+.1%}" for row in rows)
+    said = "; ".join(
+        f"{row.name} " + ", ".join(f"{dot.label} {dot.value:+.1%}" for dot in row.dots)
+        for row in rows
+    )
     return Drawing(
         "forgetting",
-        f"Rise of perplexity from base to tuned, by ring: {said}.",
+        f"Rise of perplexity from the base, by ring: {said}.",
         lambda look: draw_dots(rows, scale, look),
     )
+
+
+def _dots(ring: Any) -> tuple[Dot, ...]:
+    """Return the rises in a ring of those models that were measured beside the base there."""
+    dots = []
+    for label in ("tuned", "champion"):
+        difference = at(ring, f"{label}_minus_base")
+        rise = number_at(difference, "rise")
+        if rise is not None:
+            low, high = (number_at(difference, end) for end in ("rise_low", "rise_high"))
+            dots.append(Dot(label, rise, low, high))
+    return tuple(dots)

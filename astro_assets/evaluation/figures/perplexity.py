@@ -33,7 +33,7 @@ def bits_per_byte(report: Mapping[str, Any]) -> Drawing | None:
     if not rows:
         return None
     scale = Scale(
-        "bits per byte of held-out abstracts (less is better)",
+        "bits per byte (less is better)",
         written=lambda value: number(value, ".4f"),
         ticked=lambda value: f"{value:.4g}",
     )

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from astro_assets.evaluation.perplexity.intervals import ends_of_documents
 from astro_assets.evaluation.perplexity.scores import DocumentScores
 from astro_assets.evaluation.statistics import paired_ratio_difference
 
@@ -39,11 +40,14 @@ def forgetting_figures(rings: Mapping[str, RingScores]) -> dict[str, Any]:
 
     Returns:
         ``rings``: per name ``what``, ``n_documents``, ``n_tokens`` (the first model's),
-        ``n_bytes``, ``models`` (label -> perplexity, bits per byte) and ``tuned_minus_base``: nats
-        per token with its 95 % interval, bootstrap over documents, and the same as ``rise``, the
-        share by which perplexity rose (exp(nats) - 1); None without base and tuned.
-        ``rise_far``: that of far abstracts. ``drift_nats_per_token``: of text sampled from the
-        base, an estimate of KL(base || tuned) per token. These two are what a promotion reads.
+        ``n_bytes``, ``models`` (label -> perplexity, bits per byte), ``tuned_minus_base`` and
+        ``champion_minus_base``: nats per token with its 95 % interval, bootstrap over documents,
+        and the same as ``rise``, the share by which perplexity rose (exp(nats) - 1). Fewer than
+        ``MIN_DOCUMENTS`` documents have no ends, and there is None where either model was not
+        measured or reads other tokens than the base.
+        ``rise_far``: the tuned model's on far abstracts. ``drift_nats_per_token``: its own on text
+        sampled from the base, an estimate of KL(base || tuned) per token. These two are what a
+        promotion reads.
     """
     figures = {name: _ring(ring) for name, ring in rings.items() if _is_measured(ring)}
     far, own = (_difference_of(figures, name) for name in _PROMOTION_READS)
@@ -73,26 +77,30 @@ def _ring(ring: RingScores) -> dict[str, Any]:
             label: {name: summary[name] for name in ("perplexity", "bits_per_byte")}
             for label, summary in summaries.items()
         },
-        "tuned_minus_base": _tuned_minus_base(ring.models),
+        "tuned_minus_base": _minus_base("tuned", ring.models),
+        "champion_minus_base": _minus_base("champion", ring.models),
     }
 
 
-def _tuned_minus_base(models: Mapping[str, DocumentScores]) -> dict[str, float | int] | None:
+def _minus_base(
+    label: str, models: Mapping[str, DocumentScores]
+) -> dict[str, float | int | None] | None:
     """Return the paired difference per token; None where tokens are not the same for both."""
-    if "base" not in models or "tuned" not in models:
+    if "base" not in models or label not in models:
         return None
-    base, tuned = models["base"], models["tuned"]
-    if not np.array_equal(base.n_tokens, tuned.n_tokens):
+    base, model = models["base"], models[label]
+    if not np.array_equal(base.n_tokens, model.n_tokens):
         return None
     found = paired_ratio_difference(
-        tuned.nll_nats, base.nll_nats, base.n_tokens, seed=_BOOTSTRAP_SEED
+        model.nll_nats, base.nll_nats, base.n_tokens, seed=_BOOTSTRAP_SEED
     )
+    low, high = ends_of_documents(found, len(base.nll_nats))
     return {
         "nats_per_token": found.estimate,
-        "low": found.low,
-        "high": found.high,
+        "low": low,
+        "high": high,
         "rise": math.expm1(found.estimate),
-        "rise_low": math.expm1(found.low),
-        "rise_high": math.expm1(found.high),
+        "rise_low": None if low is None else math.expm1(low),
+        "rise_high": None if high is None else math.expm1(high),
         "n_documents": len(base.nll_nats),
     }

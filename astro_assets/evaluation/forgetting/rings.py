@@ -39,7 +39,7 @@ RING_WORDS = {
     "far": "Abstracts of computing, engineering, statistics and biology; no training replays them.",
     "near": "Abstracts of gravity, particle, nuclear, plasma and space physics.",
     "rehearsed": "Abstracts of mathematics, dynamics and economics, which a training may replay.",
-    "self_text": "Text sampled from the base itself: the rise estimates how far the tuned model "
+    "self_text": "Text sampled from the base itself: the rise estimates how far a tuned model "
     "has moved from it.",
     "prose": "The user's own texts outside astronomy.",
 }

@@ -17,11 +17,12 @@ from astro_assets.evaluation.perplexity.intervals import (
     Drawn,
     difference_figures,
     ends,
+    ends_of_documents,
     reduction_figures,
 )
 from astro_assets.evaluation.perplexity.model_scores import ModelScores
 from astro_assets.evaluation.perplexity.scores import DocumentScores
-from astro_assets.evaluation.perplexity.sets import LATER, NEAR_COPIES, Sets
+from astro_assets.evaluation.perplexity.sets import LATER, NEAR_COPIES, KeptIn, Sets
 from astro_assets.evaluation.perplexity.strata import strata_figures
 from astro_assets.evaluation.selection import FIELDS
 
@@ -58,7 +59,8 @@ def compare(scores: Scores, sets: Sets, *, train_share_read: float | None = None
         "strata": strata,
         "strata_left_out": left_out,
         "near_copies_left_out": sets.near_copies_left_out,
-        "with_near_copies": _figures_of(_with_near_copies(scores)),
+        "with_near_copies": _figures_of(_with_near_copies(scores, sets.kept_in)),
+        "near_copies_kept_in": sets.kept_in and sets.kept_in.n_copies,
         "near_copies_alone": _figures_of(_documents(scores, NEAR_COPIES)),
         "forward": _forward(scores, sets),
         "forgetting": _forgetting(scores),
@@ -95,11 +97,15 @@ def _models(
 
 
 def _document_figures(scores: DocumentScores, drawn: Drawn, label: str) -> dict[str, Any]:
+    """Return a model's figures on documents; below ``MIN_DOCUMENTS`` its intervals have no ends."""
+    intervals = {
+        "perplexity": drawn.perplexity(label),
+        "bits_per_byte": drawn.bits_per_byte(label),
+    }
     return {
         **scores.summary(),
         "interval": {
-            "perplexity": ends(drawn.perplexity(label)),
-            "bits_per_byte": ends(drawn.bits_per_byte(label)),
+            name: list(ends_of_documents(found, drawn.n_items)) for name, found in intervals.items()
         },
     }
 
@@ -142,14 +148,19 @@ def _reduction(drawn: Drawn | None) -> dict[str, Any] | None:
     return reduction_figures(drawn)
 
 
-def _with_near_copies(scores: Scores) -> dict[str, DocumentScores]:
-    """Return the headline's astronomy and the near copies beside it; empty without any.
+def _with_near_copies(scores: Scores, kept_in: KeptIn | None) -> dict[str, DocumentScores]:
+    """Return the headline's astronomy with the near copies among it; empty without any.
 
-    The same papers as the headline's and these: what differs is due to the copies alone.
+    The same papers as the headline's and, of the copies, as many as its sample would hold: what
+    differs is due to the copies alone, and they weigh what they weigh among all papers.
     """
-    astro = _documents(scores, "astro")
+    if kept_in is None or not kept_in.n_papers:
+        return {}
+    astro, n_papers, n_copies = _documents(scores, "astro"), kept_in.n_papers, kept_in.n_copies
     return {
-        label: DocumentScores.joined([astro[label], copies])
+        label: DocumentScores.joined(
+            [astro[label].take(range(n_papers)), copies.take(range(n_copies))]
+        )
         for label, copies in _documents(scores, NEAR_COPIES).items()
     }
 

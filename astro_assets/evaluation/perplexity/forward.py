@@ -18,6 +18,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from astro_assets.corpus.tokenizer import Tokenizer
+from astro_assets.evaluation.perplexity.intervals import MIN_DOCUMENTS, ends_of_documents
 from astro_assets.evaluation.perplexity.scores import DocumentScores
 from astro_assets.evaluation.samples import Sample
 from astro_assets.evaluation.selection import take_tokens
@@ -35,7 +36,7 @@ MIN_CONTEMPORARIES = 100
 """Where so many test papers are of the last months up to the cut, they alone are contemporaries:
 else a fade could be the difference between old papers and new ones."""
 LAST_MONTHS = 3
-"""The fade is read off the last so many."""
+"""The fade is read off the last so many, and more before them where these hold few papers."""
 ABOUT_FORWARD = "forward in time: "
 _BOOTSTRAP_SEED = 20_230_912
 _FADE_SEEDS = (_BOOTSTRAP_SEED, _BOOTSTRAP_SEED + 1)
@@ -176,9 +177,12 @@ def forward_figures(
     Returns:
         ``contemporaries`` and each of ``months``: month, months since the cut, documents, bits per
         UTF-8 byte per model, and ``gain``: base minus model, paired by document, with a 95 %
-        interval; None without a base. ``contemporaries`` has ``since`` too. ``fade``: the gain on
-        contemporaries minus that on the last three months, the two sets drawn independently; None
-        where a gain is missing. ``n_tokens``: of the later papers by the model's own tokenizer.
+        interval, whose ends are None of fewer than ``MIN_DOCUMENTS``; None without a base.
+        ``contemporaries`` has ``since`` too. ``fade``: the gain on contemporaries minus that on
+        the newest papers, the two sets drawn independently. The newest are those of the last three
+        months, or of as many more as hold ``MIN_DOCUMENTS``: ``since`` says from which month,
+        ``n_documents`` how many they are. None where a gain is missing, or where either set holds
+        fewer. ``n_tokens``: of the later papers by the model's own tokenizer.
     """
     if not later.sample.ids:
         return None
@@ -186,7 +190,6 @@ def forward_figures(
     months = list(dict.fromkeys(later.month_of))
     told = {label: scores[label] for label in ("base", later.label) if label in scores}
     then = {label: contemporaries[label] for label in told if label in contemporaries}
-    last = _chosen(told, np.isin(of_month, months[-LAST_MONTHS:]))
     return {
         "cut": str(later.cut),
         "label": later.label,
@@ -198,9 +201,24 @@ def forward_figures(
             | _measured(_chosen(told, of_month == month), later.label)
             for month in months
         ],
-        "fade": _fade(then, last, later.label),
+        "fade": _fade_since(_newest_since(later.month_of), of_month, then, told, later.label),
         "n_tokens": int(told[later.label].n_tokens.sum()),
     }
+
+
+def _newest_since(month_of: Sequence[str]) -> str | None:
+    """Return the month the newest papers begin with: the third last, or one before it.
+
+    Three months, or as many more as hold ``MIN_DOCUMENTS`` papers; None where all hold fewer.
+
+    >>> _newest_since(["2026-01"] * 7 + ["2026-02", "2026-04", "2026-05"])
+    '2026-01'
+    """
+    months = sorted(set(month_of))
+    for begin in range(max(len(months) - LAST_MONTHS, 0), -1, -1):
+        if sum(month >= months[begin] for month in month_of) >= MIN_DOCUMENTS:
+            return months[begin]
+    return None
 
 
 def _chosen(
@@ -218,7 +236,7 @@ def _measured(scores: Mapping[str, DocumentScores], label: str) -> dict[str, Any
         found = paired_ratio_difference(
             base.nll_nats, model.nll_nats, base.n_bytes, seed=_BOOTSTRAP_SEED
         )
-        gain = _in_bits(found)
+        gain = _in_bits(found, len(base.nll_nats))
     return {
         "n_documents": max((len(of.nll_nats) for of in scores.values()), default=0),
         "bits_per_byte": {
@@ -229,24 +247,52 @@ def _measured(scores: Mapping[str, DocumentScores], label: str) -> dict[str, Any
     }
 
 
+def _fade_since(
+    since: str | None,
+    of_month: NDArray[np.str_],
+    then: Mapping[str, DocumentScores],
+    told: Mapping[str, DocumentScores],
+    label: str,
+) -> dict[str, Any] | None:
+    """Return the fade on the papers from a month on, and which they are; None: see ``_fade``."""
+    if since is None:
+        return None
+    newest = of_month >= since
+    fade = _fade(then, _chosen(told, newest), label)
+    return fade and {**fade, "since": since, "n_documents": int(newest.sum())}
+
+
 def _fade(
     then: Mapping[str, DocumentScores], last: Mapping[str, DocumentScores], label: str
-) -> dict[str, float] | None:
-    """Return how much of the gain is gone on the last papers, with its interval."""
-    gains: list[NDArray[np.float64]] = []
-    for seed, of in zip(_FADE_SEEDS, (then, last), strict=True):
-        if not {"base", label} <= set(of) or not of["base"].n_bytes.any():
-            return None
-        saved_nats = of["base"].nll_nats - of[label].nll_nats
-        saved, n_bytes = drawn_sums([saved_nats, of["base"].n_bytes], seed=seed)
-        with np.errstate(divide="ignore", invalid="ignore"):
-            gains.append(saved / n_bytes)
-    return _in_bits(interval_of(gains[0] - gains[1]))
+) -> dict[str, float | None] | None:
+    """Return how much of the gain is gone on the last papers, with its interval.
+
+    None without a gain on both, or where either set is too small for an interval: no model is
+    called stale by a paper or two.
+    """
+    if any(not {"base", label} <= set(of) or not of["base"].n_bytes.any() for of in (then, last)):
+        return None
+    n_documents = min(len(of["base"].n_bytes) for of in (then, last))
+    if n_documents < MIN_DOCUMENTS:
+        return None
+    first, second = (
+        _drawn_gain(of["base"], of[label], seed=seed)
+        for seed, of in zip(_FADE_SEEDS, (then, last), strict=True)
+    )
+    return _in_bits(interval_of(first - second), n_documents)
 
 
-def _in_bits(nats: Interval) -> dict[str, float]:
-    ends = {"bits_per_byte": nats.estimate, "low": nats.low, "high": nats.high}
-    return {name: value / math.log(2) for name, value in ends.items()}
+def _drawn_gain(base: DocumentScores, model: DocumentScores, *, seed: int) -> NDArray[np.float64]:
+    """Return nats per byte that a model saves: over all documents, then over each draw."""
+    saved, n_bytes = drawn_sums([base.nll_nats - model.nll_nats, base.n_bytes], seed=seed)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.asarray(saved / n_bytes, dtype=np.float64)
+
+
+def _in_bits(nats: Interval, n_documents: int) -> dict[str, float | None]:
+    low, high = ends_of_documents(nats, n_documents)
+    told = {"bits_per_byte": nats.estimate, "low": low, "high": high}
+    return {name: None if value is None else value / math.log(2) for name, value in told.items()}
 
 
 def _months_between(first: Month, last: Month) -> int:

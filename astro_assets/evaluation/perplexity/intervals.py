@@ -26,6 +26,7 @@ MIN_DOCUMENTS = 8
 only could be chance (sign test, 2 / 2^5 = 6 %), and a bootstrap of so few is too narrow. Small test
 worlds still have as many."""
 _MOST_NATS = 700.0
+Ends = tuple[float, float] | tuple[None, None]
 Sums = NDArray[np.float64]
 """(1 + n_resamples,): over all items, then over each draw."""
 
@@ -102,17 +103,26 @@ def ends(interval: Interval) -> list[float]:
     return [interval.low, interval.high]
 
 
+def ends_of_documents(interval: Interval, n_documents: int) -> Ends:
+    """Return ``(low, high)``; two None of fewer than ``MIN_DOCUMENTS``.
+
+    >>> ends_of_documents(Interval(0.2, 0.1, 0.3), 8), ends_of_documents(Interval(2.0, 2.0, 2.0), 1)
+    ((0.1, 0.3), (None, None))
+    """
+    return (interval.low, interval.high) if n_documents >= MIN_DOCUMENTS else (None, None)
+
+
 def difference_figures(drawn: Drawn, label: str, other: str) -> dict[str, float | int | None]:
     """Return ``label`` minus ``other`` in nats per byte; below ``MIN_DOCUMENTS`` without ends.
 
     Without ends no promotion takes it for measured.
     """
     gap = drawn.nats_per_byte_between(label, other)
-    is_enough = drawn.n_items >= MIN_DOCUMENTS
+    low, high = ends_of_documents(gap, drawn.n_items)
     return {
         "nats_per_byte": gap.estimate,
-        "low": gap.low if is_enough else None,
-        "high": gap.high if is_enough else None,
+        "low": low,
+        "high": high,
         "n_documents": drawn.n_items,
     }
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from itertools import takewhile
 from typing import Any
 
 import polars as pl
@@ -22,6 +23,7 @@ from astro_assets.evaluation.selection import (
     LATER_TOKENS,
     OTHER_TOKENS,
     take_held_out,
+    take_papers,
     take_tokens,
     within,
 )
@@ -33,6 +35,21 @@ PROSE = "prose"
 
 
 @dataclass(frozen=True)
+class KeptIn:
+    """What of the headline's astronomy and of the near copies is read of both, were copies kept.
+
+    Papers and copies have one order of sampling. Both are read from its beginning, so up to some
+    place nothing is missing: there a copy weighs what it weighs among all test papers.
+    """
+
+    n_papers: int
+    """Of the headline's, the first: all of them, but where the bound ends the copies before."""
+    n_copies: int
+    """Of the near copies, the first: those that stand before the last of these papers, or all
+    where there are no other papers behind it."""
+
+
+@dataclass(frozen=True)
 class Sets:
     """What is measured per document."""
 
@@ -40,6 +57,8 @@ class Sets:
     """``astro`` and ``general``: the headline's test papers."""
     near_copies: Sample | None
     """The near copies that the headline's astronomy leaves out; None: none were left out."""
+    kept_in: KeptIn | None
+    """Which of them the headline's sample would hold; None: none were left out."""
     rings: dict[str, Sample]
     """Ring of forgetting -> its documents; those without documents are absent."""
     later: Later | None
@@ -103,11 +122,15 @@ def take_sets(
     found = take_later(later, sampled_by, max_tokens=n_later) if later else None
     if prose:
         rings[PROSE] = within(prose, sampled_by, max_tokens=n_other)
+    copies = None
+    if left_out and left_out["astro"]:
+        copies = _copies(texts["astro"], near_copies, sampled_by, max_tokens=n_other)
     return Sets(
         fields=held_out.samples,
-        near_copies=_copies(texts["astro"], near_copies, sampled_by, max_tokens=n_other)
-        if left_out and left_out["astro"]
-        else None,
+        near_copies=copies,
+        kept_in=None
+        if copies is None
+        else _kept_in(texts["astro"], held_out.samples["astro"], copies),
         rings=rings,
         later=found if found and found.sample else None,
         near_copies_left_out=left_out,
@@ -125,3 +148,16 @@ def _copies(
     """Return what was left out of astronomy: how a model reads these is what a copy is worth."""
     copies = astro.filter(pl.col("id").is_in(list((near_copies or {}).get("astro", ()))))
     return take_tokens(copies, sampled_by, max_tokens=max_tokens, what="near copies")
+
+
+def _kept_in(astro: pl.DataFrame, headline: Sample, copies: Sample) -> KeptIn:
+    """Return how far both are read of the order that all astronomy test papers stand in."""
+    papers, read = set(headline.ids), {*headline.ids, *copies.ids}
+    order = take_papers(astro, what="astro test papers").ids
+    begun = list(takewhile(read.__contains__, order))
+    if len(begun) < len(order):
+        # A copy behind the last paper would be one too many as often as not.
+        while begun and begun[-1] not in papers:
+            begun.pop()
+    n_papers = sum(paper in papers for paper in begun)
+    return KeptIn(n_papers, n_copies=len(begun) - n_papers)

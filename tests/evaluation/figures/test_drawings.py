@@ -189,7 +189,7 @@ def test_bounds_are_drawn_at_the_rings_that_promotion_reads() -> None:
     assert "promotion" not in str(drawn(free).axes[0].get_legend())
 
 
-@pytest.mark.parametrize(("rise", "beside"), [(0.03, 0.05), (-0.5, -0.488), (0.9, 0.912)])
+@pytest.mark.parametrize(("rise", "beside"), [(0.03, 0.05), (-0.5, -0.512), (0.9, 0.912)])
 def test_a_value_is_written_where_it_crosses_no_bound(rise: float, beside: float) -> None:
     report = perplexity_report()
     report["forgetting"]["rings"]["far"]["tuned_minus_base"] |= {
@@ -199,6 +199,67 @@ def test_a_value_is_written_where_it_crosses_no_bound(rise: float, beside: float
     (text,) = (text for text in axes.texts if text.get_text().startswith(f"{rise:+.1%}".replace(
         "-", "−").rstrip("%")))  # fmt: skip
     assert text.xy[0] == pytest.approx(beside)
+
+
+@pytest.mark.parametrize("look", [DESK, PHONE, PRINTED])
+@pytest.mark.parametrize("rises", [
+    (-0.018, 0.076, -0.008, 0.099), (-0.5, -0.3, 0.03, 0.27), (-0.2, -0.1, -0.05, -0.01),
+    (0.01, 0.02, 0.045, 0.26), (-0.001, 0.001, -0.04, 1.9),
+])  # fmt: skip
+def test_no_written_value_meets_a_name_or_an_upright_line(
+    rises: tuple[float, ...], look: Look
+) -> None:
+    report = perplexity_report()
+    for ring, rise in zip(forgetting.RINGS, rises, strict=False):
+        for label, shift in (("tuned", 0.0), ("champion", -0.002)):
+            report["forgetting"]["rings"][ring][f"{label}_minus_base"] = {
+                "rise": rise + shift, "rise_low": rise + shift - 0.006,
+                "rise_high": rise + shift + 0.006,
+            }  # fmt: skip
+    made = forgetting.rises(report, allowed_rise=0.05, allowed_drift=0.25)
+    figure = drawn(made, look)
+    figure.draw_without_rendering()
+    (axes,) = figure.axes
+    assert len(axes.texts) == 8
+    uprights = [line for line in axes.lines if len(set(line.get_xdata())) == 1 < len(
+        line.get_xdata())]  # fmt: skip
+    assert len(uprights) == 3, "no change, and two bounds"
+    for text in axes.texts:
+        box = text.get_window_extent()
+        assert axes.bbox.x0 <= box.x0 and box.x1 <= figure.bbox.x1, text.get_text()
+        for line in uprights:
+            path = line.get_transform().transform(line.get_xydata())
+            (low, high) = sorted(path[:, 1])
+            if low <= (box.y0 + box.y1) / 2 <= high:
+                assert not box.x0 < path[0, 0] < box.x1, text.get_text()
+    (legend,) = [axes.get_legend()]
+    assert legend.get_window_extent().x1 <= figure.bbox.x1 + 1
+
+
+def test_a_champion_s_rise_is_a_dot_of_its_own() -> None:
+    axes = drawn(forgetting.rises(perplexity_report(), allowed_rise=None, allowed_drift=None)).axes
+    dots = [line.get_xdata()[0] for line in axes[0].lines if line.get_marker() == "o"]
+    assert dots == pytest.approx([-0.061, -0.048, -0.012, 0.001, 0.019, 0.032, 0.158, 0.171])
+    assert [text.get_text() for text in axes[0].get_legend().get_texts()] == ["tuned", "champion"]
+
+
+def test_values_without_an_interval_are_dots_alone() -> None:
+    report = perplexity_report()
+    ends = report["forward"]["months"][0]["gain"], report["forward"]["contemporaries"]["gain"]
+    for gain in ends:
+        gain |= {"low": None, "high": None}
+    axes = drawn(forward.by_months(report)).axes[1]
+    assert not axes.patches, "no band"
+    assert sum(line.get_marker() != "o" for line in axes.lines) == 7
+    for ring in report["forgetting"]["rings"].values():
+        for label in ("tuned", "champion"):
+            ring[f"{label}_minus_base"] |= {"rise_low": None, "rise_high": None}
+    axes = drawn(forgetting.rises(report, allowed_rise=0.05, allowed_drift=0.25)).axes[0]
+    assert {line.get_marker() for line in axes.lines if line.get_linewidth() == 1.8} <= {"o"}
+    figures = report["models"]["base"]["astro"]["per_document"]
+    figures["interval"] = {"perplexity": [None, None], "bits_per_byte": [None, None]}
+    axes = drawn(perplexity.bits_per_byte(report)).axes[0]
+    assert sum(line.get_marker() == "o" for line in axes.lines) == 6
 
 
 def test_a_histogram_is_a_density_whatever_its_bins() -> None:

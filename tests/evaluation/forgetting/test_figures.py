@@ -5,6 +5,8 @@ import pytest
 
 from astro_assets.evaluation.forgetting.figures import RingScores, forgetting_figures
 from astro_assets.evaluation.perplexity.scores import DocumentScores
+from astro_assets.registry.promotion import Forgetting
+from tests.evaluation.test_statistics import slow_paired_ratio_difference
 
 
 def scores(nll_nats, n_tokens, n_bytes=None) -> DocumentScores:
@@ -28,14 +30,39 @@ def test_figures_are_those_one_finds_by_hand() -> None:
     gap = far["tuned_minus_base"]
     assert gap["nats_per_token"] == pytest.approx(4 / 20)
     assert gap["rise"] == pytest.approx(math.exp(54 / 20) / math.exp(50 / 20) - 1)
-    # Two documents: a draw is one of them twice, or both.
-    assert (gap["low"], gap["high"]) == (pytest.approx(1 / 10), pytest.approx(3 / 10))
-    assert gap["rise_low"] == pytest.approx(math.exp(0.1) - 1)
-    assert gap["rise_high"] == pytest.approx(math.exp(0.3) - 1)
     assert gap["n_documents"] == 2
     assert found["rise_far"] == gap["rise"]
     assert found["drift_nats_per_token"] == pytest.approx(4 / 40)  # tokens weigh, not texts
     assert found == forgetting_figures({"far": FAR, "self_text": OWN})
+
+
+ENDS = ("low", "high", "rise_low", "rise_high")
+
+
+@pytest.mark.parametrize("n", [1, 7, 8, 40])
+def test_few_documents_have_a_rise_but_no_interval(n: int) -> None:
+    drawn, n_tokens = np.random.default_rng(1), np.full(n, 10)
+    models = {
+        label: scores(drawn.normal(mean, 2, n), n_tokens)
+        for label, mean in (("base", 20), ("tuned", 22), ("champion", 25))
+    }
+    found = forgetting_figures({"far": RingScores("Far.", models)})
+    for label in ("tuned", "champion"):
+        gap = found["rings"]["far"][f"{label}_minus_base"]
+        nll, base = models[label].nll_nats, models["base"].nll_nats
+        assert gap["nats_per_token"] == pytest.approx((nll - base).sum() / (10 * n))
+        assert gap["rise"] == pytest.approx(math.exp(gap["nats_per_token"]) - 1)
+        assert [gap[end] is None for end in ENDS] == [n < 8] * 4
+        if n >= 8:
+            low, high = slow_paired_ratio_difference(
+                nll, base, n_tokens, seed=20_230_912, n_resamples=2_000
+            )[1:]
+            assert (gap["low"], gap["high"]) == pytest.approx((low, high))
+            assert (gap["rise_low"], gap["rise_high"]) == pytest.approx(
+                (math.exp(low) - 1, math.exp(high) - 1)
+            )
+    read = Forgetting.of({"forgetting": found, "models": {}})
+    assert read.rise == found["rise_far"] == found["rings"]["far"]["tuned_minus_base"]["rise"]
 
 
 def test_what_was_not_measured_is_null() -> None:
@@ -59,6 +86,23 @@ def test_a_champion_stands_beside_base_and_tuned() -> None:
     found = forgetting_figures({"far": ring})
     assert set(found["rings"]["far"]["models"]) == {"base", "tuned", "champion"}
     assert found["rise_far"] == forgetting_figures({"far": FAR})["rise_far"]
+    assert found["rings"]["far"]["champion_minus_base"] is None, "it reads other tokens"
+
+
+def test_a_champion_s_own_forgetting_stands_beside_the_tuned_one_s() -> None:
+    far = RingScores("Far.", {**FAR.models, "champion": scores([24, 34], [10, 10])})
+    found = forgetting_figures({"far": far, "self_text": OWN})
+    gap = found["rings"]["far"]["champion_minus_base"]
+    assert gap["nats_per_token"] == pytest.approx(8 / 20)
+    assert gap["rise"] == pytest.approx(math.exp(8 / 20) - 1)
+    assert found["rings"]["self_text"]["champion_minus_base"] is None, "it was not measured there"
+    alone = forgetting_figures({"far": FAR, "self_text": OWN})
+    assert found["rings"]["far"]["tuned_minus_base"] == alone["rings"]["far"]["tuned_minus_base"]
+    assert found["rise_far"] == alone["rise_far"]
+    assert found["drift_nats_per_token"] == alone["drift_nats_per_token"]
+    without = {"champion": far.models["champion"], "tuned": far.models["tuned"]}
+    ring = forgetting_figures({"far": RingScores("Far.", without)})["rings"]["far"]
+    assert ring["champion_minus_base"] is ring["tuned_minus_base"] is None
 
 
 def test_other_tokens_are_not_compared_per_token() -> None:

@@ -54,7 +54,65 @@ def test_near_copies_are_told_by_themselves_with_their_number() -> None:
     found = table(blocks, "near copies of training papers out and in")
     assert found.head[-1] == "Near copies alone"
     assert [cell.text for cell in found.rows[0]] == ["base", "1.2431", "1.2421", "1.1431"]
-    assert "the 4,811 papers above and 77 near copies beside them" in said(blocks)
+    told = said(blocks)
+    assert "Kept in: the 4,811 papers above and 9 near copies beside them" in told
+    assert "Near copies alone: 77 near copies." in told
+
+
+def test_near_copies_of_which_none_falls_into_the_sample_are_said_to_change_nothing() -> None:
+    report = perplexity_report()
+    report["near_copies_kept_in"] = 0
+    for label, figures in report["with_near_copies"].items():
+        figures |= report["models"][label]["astro"]["per_document"]
+    blocks = perplexity_blocks(report)
+    assert "Kept in is the same as left out" in said(blocks)
+    assert "none of the near copies falls among the 4,811 papers above" in said(blocks)
+    cells = table(blocks, "near copies of training papers out and in").rows[0]
+    assert [cell.text for cell in cells] == ["base", "1.2431", "1.2431", "1.1431"]
+
+
+def test_where_copies_are_read_less_far_than_papers_it_says_how_far() -> None:
+    report = perplexity_report()
+    for figures in report["with_near_copies"].values():
+        figures["n_documents"] = 1_001
+    report["near_copies_kept_in"] = 1
+    assert "Kept in: the first 1,000 of the 4,811 papers above and 1 near copy beside them" in said(
+        perplexity_blocks(report)
+    )
+    report |= {"with_near_copies": None, "near_copies_kept_in": 0}
+    blocks = perplexity_blocks(report)
+    assert table(blocks, "near copies").head == ("Model", "Left out", "Near copies alone")
+    assert "Near copies alone: 77 near copies." in said(blocks)
+
+
+def test_a_report_from_before_kept_in_copies_were_counted_kept_all_of_them_in() -> None:
+    report = perplexity_report()
+    del report["near_copies_kept_in"]
+    assert "the 4,811 papers above and 77 near copies beside them" in said(
+        perplexity_blocks(report)
+    )
+
+
+@pytest.mark.parametrize(
+    ("n_tokens", "change"), [(1_204_331, "−22.5\u202f%"), (1_204_330, "–"), (None, "–")]
+)
+def test_a_champion_has_a_change_where_it_reads_the_base_s_tokens(
+    n_tokens: int | None, change: str
+) -> None:
+    report = perplexity_report()
+    report["models"]["champion"]["astro"]["per_document"]["n_tokens"] = n_tokens
+    found = table(perplexity_blocks(report), "Astronomy, held out")
+    changes = {cells[0].text: cells[found.head.index("Change")].text for cells in found.rows}
+    assert changes == {"base": "–", "tuned": "−24.3\u202f%", "champion": change}
+
+
+def test_few_documents_are_told_without_an_interval() -> None:
+    report = perplexity_report()
+    figures = report["models"]["base"]["astro"]["per_document"]
+    figures["interval"] = {"perplexity": [None, None], "bits_per_byte": [None, None]}
+    base = table(perplexity_blocks(report), "Astronomy, held out").rows[0]
+    assert [(cell.text, cell.small) for cell in base[1:3]] == [("1.2431", ""), ("81.25", "")]
+    assert "Too few papers were measured for an interval" in said(perplexity_blocks(report))
 
 
 def test_a_report_from_before_near_copies_stood_alone_is_shown_without_them() -> None:
@@ -89,6 +147,28 @@ def test_contemporaries_are_told_with_the_month_they_begin_with() -> None:
     assert "Random test papers are its contemporaries" in said(forward_blocks(report))
     report["forward"]["contemporaries"]["since"] = "2023-01"
     assert "papers from 2023-01 on are its contemporaries" in said(forward_blocks(report))
+
+
+@pytest.mark.parametrize(
+    ("per_month", "n_own", "words"),
+    [(1, 99, "too few papers newer than it were measured"),
+     (99, 7, "too few papers of its own time were measured")],
+)  # fmt: skip
+def test_staleness_is_not_judged_by_a_few_papers(per_month: int, n_own: int, words: str) -> None:
+    report = perplexity_report()
+    forward = report["forward"] | {"fade": None}
+    forward["months"] = forward["months"][:1]
+    forward["months"][0]["n_documents"] = per_month
+    forward["months"][0]["gain"] |= {"low": None, "high": None}
+    forward["contemporaries"]["n_documents"] = n_own
+    blocks = forward_blocks(report | {"forward": forward})
+    assert f"How stale the champion of 2024-12 is cannot be told: {words}" in said(blocks)
+    assert "Too few papers were measured for an interval where none stands" in said(blocks)
+    gain = table(blocks, "Bits per byte").rows[1][-1]
+    assert (gain.text, gain.small) == ("+0.0800", "")
+    for month in forward["months"]:
+        month["gain"] = None
+    assert "it has no base beside it here" in said(forward_blocks(report | {"forward": forward}))
 
 
 def test_why_nothing_is_told_forward_in_time_stands_there_and_only_there() -> None:

@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -11,6 +12,7 @@ from astro_assets.evaluation.pages.blocks import Table, Words, row, table
 from astro_assets.evaluation.pages.content import PageForgetting, ReleasePage
 from astro_assets.evaluation.pages.release import sections_of
 from astro_assets.evaluation.pages.sections import completions
+from astro_assets.evaluation.pages.sections.forgetting import forgetting_blocks
 from astro_assets.evaluation.pages.sections.key_figures import key_figures
 from astro_assets.evaluation.pages.sections.retrieval import retrieval_blocks
 from tests.evaluation.pages.reports import (
@@ -76,6 +78,40 @@ def test_without_far_fields_the_page_says_what_was_read() -> None:
     assert "Within bounds: on all general fields perplexity changed by +2.0 %" in text
 
 
+def rings_table(report: dict[str, Any]) -> Table:
+    blocks = forgetting_blocks(only(perplexity=report))
+    (found,) = (block for block in blocks if isinstance(block, Table))
+    return found
+
+
+def test_the_champion_s_forgetting_has_a_column() -> None:
+    report = perplexity_report()
+    found = rings_table(report)
+    assert found.head[-3:] == ("Rise", "Nats per token", "Champion’s rise")
+    assert "tuned and champion against base" in found.caption
+    (far,) = (cells for cells in found.rows if cells[0].text == "far fields")
+    assert (far[-1].text, far[-1].small) == ("+3.2\u202f%", "+2.0 to +4.4")
+    assert "from base to tuned and champion" in str(forgetting_blocks(only(perplexity=report)))
+    for ring in report["forgetting"]["rings"].values():
+        ring["champion_minus_base"] = None
+    found = rings_table(report)
+    assert found.head[-1] == "Nats per token" and "champion against" not in found.caption
+
+
+def test_a_ring_of_few_texts_has_a_rise_without_an_interval() -> None:
+    report = perplexity_report()
+    words = "Too few texts were measured for an interval where none stands."
+    assert words not in said(only(perplexity=report))
+    for label in ("tuned", "champion"):
+        ends = dict.fromkeys(("low", "high", "rise_low", "rise_high"))
+        report["forgetting"]["rings"]["far"][f"{label}_minus_base"] |= ends
+    assert words in said(only(perplexity=report))
+    (far,) = (cells for cells in rings_table(report).rows if cells[0].text == "far fields")
+    assert [(far[i].text, far[i].small) for i in (-3, -1)] == [
+        ("+1.9\u202f%", ""), ("+3.2\u202f%", ""),
+    ]  # fmt: skip
+
+
 def test_a_key_figure_beyond_its_bound_is_marked() -> None:
     report = perplexity_report()
     report["forgetting"]["drift_nats_per_token"] = 0.31
@@ -135,6 +171,7 @@ def test_an_empty_completion_is_said_to_be_one(tmp_path: Path) -> None:
 
 def test_a_report_without_a_champion_has_no_champion_on_its_page() -> None:
     report = perplexity_report() | {"forward": None, "tuned_minus_champion": None, "strata": None}
+    report["near_copies_alone"] = None
     report["models"]["champion"] = report["with_near_copies"] = report["forgetting"] = None
     report["notes"] = []
     assert "champion" not in said(only(perplexity=report)).lower().replace(

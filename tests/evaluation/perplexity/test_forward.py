@@ -1,4 +1,5 @@
 import math
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -93,22 +94,23 @@ def scores(nll_nats, n_bytes=None) -> DocumentScores:
 
 def test_a_gain_that_fades_with_the_months() -> None:
     """The champion saves 40 nats on its contemporaries, then 30, 20, 10 and nothing."""
-    months = [str(CUT.plus(i)) for i in (1, 2, 3, 5) for _ in range(4)]
-    saved = np.repeat([30.0, 20.0, 10.0, 0.0], 4)
+    months = [str(CUT.plus(i)) for i in (1, 2, 3, 5) for _ in range(8)]
+    saved = np.repeat([30.0, 20.0, 10.0, 0.0], 8)
     later = later_of(months)
     told = {
-        "base": scores(np.full(16, 150.0)),
+        "base": scores(np.full(32, 150.0)),
         "champion": scores(150.0 - saved),
-        "tuned": scores(np.full(16, 1.0)),
+        "tuned": scores(np.full(32, 1.0)),
     }
-    then = {"base": scores([150.0, 150]), "champion": scores([110.0, 110]), "tuned": scores([1, 1])}
+    then = {label: scores(np.full(8, nll)) for label, nll in (("base", 150.0), ("champion", 110.0))}
+    then["tuned"] = scores(np.ones(8))
     found = forward_figures(later, told, then)
     assert found is not None
     bits = 100 * math.log(2)  # bytes of a document, in nats per bit
     assert (found["cut"], found["label"], found["n_later_papers"]) == ("2025-11", "champion", 99)
-    assert found["n_tokens"] == 16 * 25
+    assert found["n_tokens"] == 32 * 25
     assert [one["months_since"] for one in found["months"]] == [1, 2, 3, 5]
-    assert [one["n_documents"] for one in found["months"]] == [4] * 4
+    assert [one["n_documents"] for one in found["months"]] == [8] * 4
     assert [one["month"] for one in found["months"]] == ["2025-12", "2026-01", "2026-02", "2026-04"]
     for one, gain in zip(found["months"], (30, 20, 10, 0), strict=True):
         assert one["gain"]["bits_per_byte"] == pytest.approx(gain / bits)
@@ -117,12 +119,61 @@ def test_a_gain_that_fades_with_the_months() -> None:
         # All documents of a month gain alike: the pairing leaves no width.
         assert one["gain"]["low"] == pytest.approx(one["gain"]["high"])
     now = found["contemporaries"]
-    assert (now["month"], now["months_since"], now["n_documents"]) == (None, 0, 2)
+    assert (now["month"], now["months_since"], now["n_documents"]) == (None, 0, 8)
     assert now["gain"]["bits_per_byte"] == pytest.approx(40 / bits)
     fade = found["fade"]
     assert fade["bits_per_byte"] == pytest.approx((40 - (20 + 10 + 0) / 3) / bits)
+    assert (fade["since"], fade["n_documents"]) == ("2026-01", 24)
     assert (40 - 20) / bits < fade["low"] < fade["bits_per_byte"] < fade["high"] < 40 / bits
     assert found == forward_figures(later, told, then)
+
+
+def forward_of(per_month: list[int], n_contemporaries: int) -> dict[str, Any]:
+    """Champions that save 40 nats of their time, and 10 less with each month, all alike."""
+    months = [i for i, n in enumerate(per_month, start=1) for _ in range(n)]
+    base = scores(np.full(len(months), 150.0))
+    own = scores(np.full(n_contemporaries, 150.0))
+    found = forward_figures(
+        later_of([str(CUT.plus(i)) for i in months]),
+        {"base": base, "champion": scores(110.0 + 10.0 * np.array(months))},
+        {"base": own, "champion": scores(np.full(n_contemporaries, 110.0))},
+    )
+    assert found is not None
+    return found
+
+
+def test_a_month_of_few_papers_has_figures_but_no_interval() -> None:
+    found = forward_of([1, 7, 8], 7)
+    gains = [one["gain"] for one in (*found["months"], found["contemporaries"])]
+    assert all(gain["bits_per_byte"] > 0 for gain in gains)
+    has_ends = [(gain["low"] is not None, gain["high"] is not None) for gain in gains]
+    assert has_ends == [(False, False), (False, False), (True, True), (False, False)]
+
+
+@pytest.mark.parametrize(
+    ("per_month", "n_contemporaries", "newest"),
+    [
+        ([1], 99, None),  # one paper says nothing of staleness
+        ([2, 2, 3], 99, None),
+        ([2, 2, 4], 99, ("2025-12", 8)),
+        ([9, 3, 3, 2], 99, ("2026-01", 8)),  # three months are enough
+        ([9, 2, 3, 1, 2], 99, ("2026-01", 8)),  # the fourth last month is needed too
+        ([9, 1, 1, 1], 99, ("2025-12", 12)),
+        ([9, 9, 9], 7, None),
+        ([9, 9, 9], 8, ("2025-12", 27)),
+    ],
+)
+def test_the_fade_is_read_off_enough_of_the_newest_papers(
+    per_month: list[int], n_contemporaries: int, newest: tuple[str, int] | None
+) -> None:
+    fade = forward_of(per_month, n_contemporaries)["fade"]
+    assert (fade and (fade["since"], fade["n_documents"])) == newest
+    if newest:
+        read = per_month[Month.parse(newest[0]).number % 12 :]
+        first = len(per_month) - len(read) + 1
+        lost = sum(10 * (first + i) * n for i, n in enumerate(read)) / sum(read)
+        assert fade["bits_per_byte"] == pytest.approx(lost / 100 / math.log(2))
+        assert fade["low"] <= fade["bits_per_byte"] <= fade["high"]
 
 
 def test_the_interval_of_the_fade_is_that_of_two_independent_sets() -> None:

@@ -9,6 +9,7 @@ from astro_assets.evaluation.perplexity.intervals import (
     Drawn,
     difference_figures,
     ends,
+    ends_of_documents,
     reduction_figures,
 )
 from astro_assets.evaluation.perplexity.scores import BlockScores, DocumentScores
@@ -96,3 +97,5 @@ def test_too_few_documents_give_no_interval_and_promote_nothing(n):
     assert found["nats_per_byte"] < 0 and found["n_documents"] == n
     assert (found["low"] is None) == (found["high"] is None) == (n < MIN_DOCUMENTS)
     assert Interval.of(found, "nats_per_byte").is_whole == (n >= 8)
+    low, high = ends_of_documents(drawn.perplexity("base"), n)
+    assert (low is None) == (high is None) == (n < 8)

@@ -13,9 +13,11 @@ from astro_assets.evaluation.forgetting import self_text
 from astro_assets.evaluation.perplexity.forward import LaterPapers
 from astro_assets.evaluation.perplexity.report import build_perplexity_report
 from astro_assets.evaluation.samples import Sample
+from astro_assets.evaluation.selection import take_papers
 from astro_assets.models.handle import ModelHandle
 from astro_assets.months import Month
 from astro_assets.progress import NO_PROGRESS
+from astro_assets.registry.scorecards import scorecard
 from tests.evaluation.planted import handles, load, papers, plain_nll, with_adapter
 from tests.tiny import make_tiny_base
 
@@ -75,7 +77,7 @@ def test_figures_are_those_of_a_plain_transformers_loop(built, tiny_base, label)
     assert figures["nll_nats_per_token"] == pytest.approx(nll / n_tokens, rel=1e-5)
     assert figures["perplexity"] == pytest.approx(math.exp(nll / n_tokens), rel=1e-4)
     assert figures["bits_per_byte"] == pytest.approx(nll / n_bytes / math.log(2), rel=1e-5)
-    for name, (low, high) in figures["interval"].items():
+    for name, (low, high) in figures["interval"].items():  # eight are enough for one
         assert low < figures[name] < high
 
 
@@ -136,23 +138,40 @@ def test_the_papers_reduction_stands_beside_that_on_training_blocks(built):
     assert report["reduction_astro"] == reductions["astro_per_document"]["reduction"]
 
 
-def test_near_copies_are_measured_beside_the_headline_however_small_its_bound(
-    build, models, tmp_path
+ORDER = take_papers(TEXTS["astro"], what="papers").ids
+
+
+@pytest.mark.parametrize(("places", "n_kept_in"), [((0, 7), 1), ((6, 7), 0), ((0, 1), 2)])
+def test_of_near_copies_the_headline_is_held_beside_those_its_sample_would_hold(
+    build, models, tmp_path, places, n_kept_in
 ):
-    """The same sample as the headline's and the copies, not another sample that holds some."""
-    copies = {"astro": TEXTS["astro"]["id"].to_list()[:3], "general": []}
-    report = build(models, tmp_path / "report", near_copies=copies, max_tokens=150).facts["report"]
+    """However small its bound, so that a copy weighs what it weighs among all test papers."""
+    copies = {"astro": [ORDER[place] for place in places], "general": []}
+    report = build(models, tmp_path / "report", near_copies=copies, max_tokens=250).facts["report"]
+    assert report["near_copies_kept_in"] == n_kept_in
     for label in models:
-        n_headline, n_alone, n_both = (
-            figures["n_documents"]
-            for figures in (
-                report["models"][label]["astro"]["per_document"],
-                report["near_copies_alone"][label],
-                report["with_near_copies"][label],
-            )
+        headline, alone, both = (
+            report["models"][label]["astro"]["per_document"],
+            report["near_copies_alone"][label],
+            report["with_near_copies"][label],
         )
-        assert 0 < n_alone <= 3 and 0 < n_headline < 5
-        assert n_both == n_headline + n_alone
+        assert alone["n_documents"] == 2 and 1 < headline["n_documents"] < 5
+        assert both["n_documents"] == headline["n_documents"] + n_kept_in
+        assert (both == headline) == (n_kept_in == 0)
+
+
+@pytest.mark.parametrize("n", [1, 7, 8])
+def test_few_documents_have_figures_but_no_interval(build, models, tmp_path, n):
+    report = build(models, tmp_path / "report", texts={**TEXTS, "astro": TEXTS["astro"][:n]}).facts[
+        "report"
+    ]
+    figures = report["models"]["tuned"]["astro"]["per_document"]
+    assert figures["n_documents"] == n and figures["perplexity"] > 1
+    for ends in figures["interval"].values():
+        assert [end is None for end in ends] == [n < 8] * 2
+    card = scorecard({"perplexity": report}, "tuned", name="m", role="tuned", digest="d")
+    assert card.bits_per_byte == figures["bits_per_byte"]
+    assert (card.bits_per_byte_low is None) == (card.bits_per_byte_high is None) == (n < 8)
 
 
 def test_how_much_of_the_training_blocks_was_read_is_kept(build, models, tmp_path):
@@ -214,6 +233,7 @@ def test_a_champion_with_another_tokenizer_is_compared_by_bytes(build, models, t
     assert figures["per_document"]["n_documents"] == ours["n_documents"]
     written = report["forgetting"]["rings"]["self_text"]
     assert set(written["models"]) == {"base", "tuned"}, "it cannot read the base's tokens"
+    assert written["champion_minus_base"] is None
 
 
 def test_the_bound_on_tokens_is_kept_and_counted(build, models, tmp_path):
@@ -260,6 +280,7 @@ def test_near_copies_are_left_out_and_counted(built, build, models, tmp_path):
     alone = build(models, tmp_path / "alone", texts=without).facts["report"]
     assert made.facts["report"]["models"] == alone["models"]
     with_them = made.facts["report"]["with_near_copies"]
+    assert made.facts["report"]["near_copies_kept_in"] == 3, "the headline reads every paper"
     assert set(with_them) == {"base", "tuned"} and alone["with_near_copies"] is None
     for label, figures in with_them.items():
         before = built.facts["report"]["models"][label]["astro"]["per_document"]
@@ -277,6 +298,7 @@ def test_near_copies_that_are_not_there_leave_nothing_to_compare(build, models, 
     report = build(models, tmp_path / "report", near_copies=none).facts["report"]
     assert report["near_copies_left_out"] == {"astro": 0, "general": 0}
     assert report["with_near_copies"] is report["near_copies_alone"] is None
+    assert report["near_copies_kept_in"] is None
 
 
 def test_a_side_of_near_copies_alone_is_a_named_error(build, models, tmp_path):
@@ -297,7 +319,7 @@ def test_any_single_model_has_figures_and_no_comparison(built, build, models, tm
     assert report["models"] == {"model": same, "champion": None}
     for name in (
         "reduction_astro", "rise_general", "tuned_minus_base", "tuned_minus_champion", "reductions",
-        "with_near_copies", "forward",
+        "with_near_copies", "near_copies_kept_in", "forward",
     ):  # fmt: skip
         assert report[name] is None
     assert report["forgetting"] == {"rings": {}, "rise_far": None, "drift_nats_per_token": None}
@@ -337,6 +359,9 @@ def test_rings_later_papers_and_prose_are_measured_in_the_same_pass(build, model
         "far": 4, "rehearsed": 3, "prose": 1, "self_text": rings["self_text"]["n_documents"],
     }  # fmt: skip
     assert report["forgetting"]["rise_far"] == rings["far"]["tuned_minus_base"]["rise"]
+    for ring in rings.values():  # the champion is the tuned model here
+        assert ring["champion_minus_base"] == ring["tuned_minus_base"] is not None
+    assert rings["far"]["tuned_minus_base"]["low"] is None, "four texts give no interval"
     forward = report["forward"]
     assert (forward["cut"], forward["label"], forward["n_later_papers"]) == (
         "2023-06",

@@ -6,6 +6,7 @@ from astro_assets.evaluation.perplexity import sets
 from astro_assets.evaluation.perplexity.forward import LaterPapers
 from astro_assets.evaluation.perplexity.sets import take_sets
 from astro_assets.evaluation.samples import Sample
+from astro_assets.evaluation.selection import HeldOut, leave_out, take_papers
 from astro_assets.months import Month
 from tests.evaluation.planted import papers
 
@@ -43,6 +44,53 @@ def test_near_copies_go_from_fields_and_rings_and_are_a_set_of_their_own(take):
     assert found.near_copies is not None and found.near_copies.ids == ("galaxies-002",)
     assert set(found.rings["far"].ids) == {"codes-000", "codes-002"}
     assert found.near_copies_left_out == {"astro": 1, "general": 1}
+
+
+ORDER = take_papers(ASTRO, what="papers").ids
+
+
+def kept_in(take, places, **changed):
+    """How many papers and near copies are kept in, where the copies have these places."""
+    copies = {"astro": [ORDER[place] for place in places], "general": []}
+    found = take(near_copies=copies, **changed)
+    assert found.near_copies is not None and found.kept_in is not None
+    n_papers, n_copies = found.kept_in.n_papers, found.kept_in.n_copies
+    # What is kept in is the beginning of both.
+    begun = {*found.fields["astro"].ids[:n_papers], *found.near_copies.ids[:n_copies]}
+    assert begun == set(ORDER[: n_papers + n_copies])
+    return len(found.fields["astro"]), n_papers, n_copies
+
+
+def test_a_headline_that_reads_every_paper_keeps_every_copy_in(take):
+    assert kept_in(take, [0, 5]) == (4, 4, 2)
+    assert take().kept_in is None
+
+
+@pytest.mark.parametrize(
+    ("places", "n_copies"),
+    [([0], 1), ([1], 1), ([0, 1], 2), ([2], 0), ([5], 0), ([1, 2], 2), ([0, 3], 1), ([1, 4], 1)],
+)
+def test_a_headline_under_a_bound_keeps_those_in_that_stand_before_its_last(
+    take, monkeypatch, places, n_copies
+):
+    """Two papers are read: a copy behind the second would not be in a sample of so many."""
+    monkeypatch.setattr(
+        sets, "take_held_out", lambda texts, *_, near_copies, **__: held_out(texts, near_copies, 2)
+    )
+    assert kept_in(take, places) == (2, 2, n_copies)
+
+
+def held_out(texts, near_copies, n):
+    left, n_left_out = leave_out(texts["astro"], near_copies["astro"])
+    general = take_papers(texts["general"], what="papers")
+    fields = {"astro": take_papers(left, n, what="papers"), "general": general}
+    return HeldOut(fields, {"astro": n_left_out, "general": 0}, {})
+
+
+def test_where_the_bound_ends_the_copies_first_fewer_papers_are_held_beside_them(take, monkeypatch):
+    monkeypatch.setattr(sets, "OTHER_TOKENS", 1)  # the first copy only
+    assert kept_in(take, [1, 4]) == (4, 3, 1)
+    assert kept_in(take, [0, 1]) == (4, 0, 0), "nothing is read of both without a gap"
 
 
 def test_near_copies_of_general_papers_alone_leave_astronomy_as_it_is(take):

@@ -40,11 +40,13 @@ def forgetting_blocks(page: ReleasePage) -> list[Block]:
         *pictures(
             (
                 figures.rises(report, allowed_rise=allowed_rise, allowed_drift=allowed_drift),
-                "Rise of perplexity from base to tuned with 95\u202f% intervals; below zero is"
-                " better than the base. Red bars: the bounds that promotion reads.",
+                f"Rise of perplexity from base to {_models(rings)} with 95\u202f% intervals; below"
+                " zero is better than the base. Red bars: the bounds that promotion reads, of the"
+                " tuned model.",
             )
         ),
         *_rings(rings),
+        *notes(_few(rings)),
         *notes(*_in_words(rings)),
     ]
 
@@ -110,17 +112,36 @@ def _rings(rings: Mapping[str, Any]) -> list[Table]:
     rows = []
     for key in names:
         found = rings[key]
-        difference = found.get("tuned_minus_base")
-        rise = number_at(difference, "rise")
-        ends = ends_at(difference, keys=("rise_low", "rise_high"), scale=100)
         rows.append(
             row(
                 figures.RINGS[key],
                 number(number_at(found, "n_documents"), ",.0f"),
                 *(number(number_at(found, "models", m, "bits_per_byte"), ".4f") for m in labels),
-                Cell(percent(rise), between(*ends, "+.1f")),
-                number(number_at(difference, "nats_per_token"), "+.4f"),
+                _rise(found, "tuned"),
+                number(number_at(found, "tuned_minus_base", "nats_per_token"), "+.4f"),
+                _rise(found, "champion"),
             )
         )
-    head = ("Ring", "Texts", *labels, "Rise", "Nats per token")
-    return table("Bits per byte of each model, and tuned against base", head, rows)
+    head = ("Ring", "Texts", *labels, "Rise", "Nats per token", "Champion’s rise")
+    return table(f"Bits per byte of each model, and {_models(rings)} against base", head, rows)
+
+
+def _rise(ring: Mapping[str, Any], label: str) -> Cell:
+    """Return by how much a model's perplexity rose above the base's."""
+    difference = ring.get(f"{label}_minus_base")
+    ends = ends_at(difference, keys=("rise_low", "rise_high"), scale=100)
+    return Cell(percent(number_at(difference, "rise")), between(*ends, "+.1f"))
+
+
+def _models(rings: Mapping[str, Any]) -> str:
+    """Return which models are held against the base."""
+    has_champion = any(at(rings, key, "champion_minus_base") for key in figures.RINGS)
+    return "tuned and champion" if has_champion else "tuned"
+
+
+def _few(rings: Mapping[str, Any]) -> str | None:
+    """Return why a ring has no interval; None where all have one."""
+    found = [at(rings, key, "tuned_minus_base") for key in figures.RINGS]
+    if all(number_at(one, "rise_low") is not None for one in found if one):
+        return None
+    return "Too few texts were measured for an interval where none stands."

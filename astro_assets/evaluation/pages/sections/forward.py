@@ -55,6 +55,7 @@ def forward_blocks(report: Mapping[str, Any]) -> list[Block]:
             )
         ),
         *_months(forward),
+        *notes(_few(forward)),
         *told,
     ]
 
@@ -77,7 +78,7 @@ def _staleness(forward: Mapping[str, Any], label: str, cut: str) -> str:
     """Return how stale the model is, in a sentence."""
     fade, low, high = (number_at(forward, "fade", key) for key in ("bits_per_byte", "low", "high"))
     if fade is None or low is None or high is None:
-        return f"How stale the {label} of {cut} is cannot be told: it has no base beside it here."
+        return f"How stale the {label} of {cut} is cannot be told: {_why_untold(forward)}."
     own = number_at(forward, "contemporaries", "gain", "bits_per_byte")
     gain = "" if own is None else f" of the {number(own, '.4f')} it gains on papers of its time"
     told = f"{number(abs(fade), '.4f')} bits per byte (95\u202f%: {between(low, high, '+.4f')})"
@@ -91,6 +92,24 @@ def _staleness(forward: Mapping[str, Any], label: str, cut: str) -> str:
         f"No staleness can be told of the {label} of {cut}: on the newest papers its gain differs"
         f" by {told}{gain}."
     )
+
+
+def _why_untold(forward: Mapping[str, Any]) -> str:
+    months = forward["months"]
+    if all(number_at(month, "gain", "bits_per_byte") is None for month in months):
+        return "it has no base beside it here"
+    n_later = sum(number_at(month, "n_documents") or 0 for month in months)
+    n_own = number_at(forward, "contemporaries", "n_documents") or 0
+    newer_or_own = "newer than it" if n_later < n_own else "of its own time"
+    return f"too few papers {newer_or_own} were measured for an interval"
+
+
+def _few(forward: Mapping[str, Any]) -> str | None:
+    """Return why a gain has no interval; None where all have one."""
+    gains = [at(month, "gain") for month in (forward.get("contemporaries"), *forward["months"])]
+    if all(None not in ends_at(gain) for gain in gains if gain):
+        return None
+    return "Too few papers were measured for an interval where none stands."
 
 
 def _months(forward: Mapping[str, Any]) -> list[Table]:

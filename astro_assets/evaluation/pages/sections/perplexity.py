@@ -67,6 +67,7 @@ def perplexity_blocks(report: Report) -> list[Block]:
         *[part for field in TITLES for part in _field_table(report, field)],
         *notes(_split_sentence(report)),
         *_differences(report),
+        *notes(_few(report)),
         *notes(_used(report), general_fields_sentence(report), left_out_sentence(report)),
         *_paper_s_way(report),
         *strata_blocks(report),
@@ -123,7 +124,8 @@ def _field_table(report: Report, field: str) -> list[Table]:
     for label in measured(report.get("models")):
         found = at(report, "models", label, field, "per_document")
         value = number_at(found, "perplexity")
-        change = value / base - 1 if value and base and label == "tuned" else None
+        is_comparable = label == "tuned" or _reads_as_base(report, label, field)
+        change = value / base - 1 if value and base and is_comparable else None
         n = number_at(found, "n_documents")
         rows.append(
             row(
@@ -139,6 +141,15 @@ def _field_table(report: Report, field: str) -> list[Table]:
         )
     head = ("Model", "Bits per byte", "Perplexity", "Change", "Papers")
     return table(f"{TITLES[field]}; beneath, 95\u202f% intervals", head, rows)
+
+
+def _reads_as_base(report: Report, label: str, field: str) -> bool:
+    """Tell whether a champion cuts the papers into the base's tokens; else perplexities differ."""
+    n_tokens, n_of_base = (
+        number_at(report, "models", name, field, "per_document", "n_tokens")
+        for name in (label, "base")
+    )
+    return label == "champion" and n_tokens is not None and n_tokens == n_of_base
 
 
 def _split_sentence(report: Report) -> str | None:
@@ -175,14 +186,26 @@ def _differences(report: Report) -> list[Block]:
         row(f"tuned − {other}", *(_difference(at(told, field)) for field in TITLES))
         for other, told in found.items()
     ]
-    has_few = any(None in ends_at(told, field) for told in found.values() for field in TITLES)
     head = ("Paper by paper", "Astronomy", "Everything else")
-    return [
-        *table("Differences in nats per byte, with 95\u202f% intervals", head, rows),
-        *notes(
-            "Too few papers were measured for an interval where none stands." if has_few else None
-        ),
+    return [*table("Differences in nats per byte, with 95\u202f% intervals", head, rows)]
+
+
+def _few(report: Report) -> str | None:
+    """Return why an interval is missing of those that are kept; None where none is."""
+    differences = [
+        ends_at(report, f"tuned_minus_{other}", field)
+        for other in ("base", "champion")
+        if report.get(f"tuned_minus_{other}")
+        for field in TITLES
     ]
+    alone = [
+        at(report, "models", label, field, "per_document", "interval", "bits_per_byte") or ()
+        for label in measured(report.get("models"))
+        for field in TITLES
+    ]
+    if any(None in ends for ends in (*differences, *alone)):
+        return "Too few papers were measured for an interval where none stands."
+    return None
 
 
 def _difference(found: Any) -> Cell:

@@ -82,6 +82,11 @@ class Settings(BaseSettings):
         "file of vectors (npz or Parquet), or tf-idf; empty: MiniLM where its package is "
         "installed, else TF-IDF.",
     )
+    vectors_file: str = Field(
+        "",
+        description="Another model's vectors of the same abstracts (npz or Parquet), compared "
+        "beside ours and the baseline; empty: none.",
+    )
     completion_abstracts: int = Field(
         16, ge=1, le=1_000, description="Test abstracts that the models continue."
     )

@@ -52,6 +52,10 @@ class SimilarResult:
     """Of the paper that is the query."""
     n_papers: int
     """How many were searched: the held-out papers that were embedded."""
+    first_month: str | None
+    """``YYYY-MM``, the first in which one of the compared papers was submitted; None: unknown."""
+    last_month: str | None
+    """The last one: growth never displaces old papers, so those after it may not be searched."""
     found: list[Found]
     """Near to far."""
 
@@ -87,6 +91,7 @@ def similar(settings: Settings, query: str, *, k: int, release: str | None) -> S
             do=f"Materialise embeddings, release {embeddings.release} again.",
         )
     paper = as_arxiv_id(query)
+    months = folder.papers["submission_month"].head(folder.n_figure).drop_nulls().to_list()
     asked, title, vector = _query(store, embeddings, folder, paper=paper, text=query)
     return SimilarResult(
         release=str(embeddings.release),
@@ -94,6 +99,8 @@ def similar(settings: Settings, query: str, *, k: int, release: str | None) -> S
         is_paper=paper is not None,
         title=title,
         n_papers=folder.n_rows,
+        first_month=min(months, default=None),
+        last_month=max(months, default=None),
         found=search(folder, vector, space=SPACE, k=k, without=paper),
     )
 
@@ -122,8 +129,16 @@ def show(result: SimilarResult, console: Console) -> None:
     _print(
         console,
         f"[dim]Cosine after the mean is taken off, {result.n_papers:,} held-out papers of "
-        f"release {result.release}.[/]",
+        f"release {result.release}.{escape(_span(result))}[/]",
     )
+
+
+def _span(result: SimilarResult) -> str:
+    """Return which months the searched papers are of; nothing where that is unknown."""
+    if result.first_month is None or result.last_month is None:
+        return ""
+    first, last = _line(result.first_month), _line(result.last_month)
+    return f" First submitted {first} to {last}; later papers may not be among them."
 
 
 def _embeddings(store: Store, release: str | None) -> Manifest:

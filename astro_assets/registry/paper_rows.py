@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from astro_assets.artifacts.manifest import Manifest
-from astro_assets.evaluation.pages.text import NOTHING, number, percent, perplexity
+from astro_assets.evaluation.pages.text import NOTHING, cleaned, number, percent, perplexity
 
 NOT_SAID = "not said"
 NOT_MEASURED = "not measured in this release"
@@ -181,6 +181,7 @@ def similarity_rows(ours: Ours) -> list[Row]:
     """Return figure 3: the abstracts, the spread, the two pairs; and what it only asserts."""
     report = ours.reports["embedding_report"]
     baseline = str(report.get("baseline", NOTHING))
+    agreement = _by_model(_named(report, report.get("spearman")), ".3f")
     rows = [
         Row("abstracts", "10,000 at random", _whole(report.get("n_abstracts")),
             "those below a fixed hash, the oldest first: new papers never displace old ones"),
@@ -188,11 +189,11 @@ def similarity_rows(ours: Ours) -> list[Row]:
             " ada-002's vectors can be given as a file"),
         Row("cosines of all pairs", "ada-002's lie at 0.7 to 0.9",
             _spread(report), ours.why("raw, as the paper; centred and whitened in the report")),
-        Row("rank agreement with the baseline", NOT_SAID, _by_model(report.get("spearman"), ".3f"),
+        Row("rank agreement with the baseline", NOT_SAID, agreement,
             "Spearman ρ over sampled pairs"),
     ]  # fmt: skip
     for pair in report.get("paper_pairs") or ():
-        rows.append(_pair(pair, ours))
+        rows.append(_pair(pair, _named(report, pair.get("ours")), ours))
     found = (report.get("retrieval") or {}).get("title_masked") or {}
     mrr = {name: space.get("mrr") for name, space in found.items() if isinstance(space, Mapping)}
     what = "title → own abstract, found by meaning, MRR"
@@ -202,12 +203,18 @@ def similarity_rows(ours: Ours) -> list[Row]:
 
 
 def _spread(report: Mapping[str, Any]) -> str:
-    raw = (report.get("spread") or {}).get("raw") or {}
+    raw = _named(report, (report.get("spread") or {}).get("raw"))
     parts = [
         f"{name} {number(found.get('mean'), '.3f')} ± {number(found.get('std'), '.3f')}"
         for name, found in _ordered(raw)
     ]
     return ", ".join(parts) or NOTHING
+
+
+def _named(report: Mapping[str, Any], values: Mapping[str, Any] | None) -> Mapping[str, Any]:
+    """Return values by space with a file of vectors under its own name."""
+    name = cleaned(report.get("vectors") or "vectors", 60)
+    return {name if space == "vectors" else space: of for space, of in (values or {}).items()}
 
 
 def _by_model(values: Mapping[str, Any] | None, form: str) -> str:
@@ -224,9 +231,8 @@ def _ordered(values: Mapping[str, Any] | None) -> list[tuple[str, Any]]:
     return sorted((values or {}).items(), key=lambda item: (known.get(item[0], 99), item[0]))
 
 
-def _pair(pair: Mapping[str, Any], ours: Ours) -> Row:
+def _pair(pair: Mapping[str, Any], found: Mapping[str, Any], ours: Ours) -> Row:
     first, second = pair["titles"]
-    found = pair.get("ours")
     why = ours.why() if found else "the papers are not both among the abstracts measured"
     return Row(f"“{first}” and “{second}”", _shares(pair["paper"]), _shares(found), why)
 

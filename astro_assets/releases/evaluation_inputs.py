@@ -22,6 +22,7 @@ from astro_assets.corpus.tokenizer import Tokenizer
 from astro_assets.errors import BadSettingError, DamagedArtifactError
 from astro_assets.evaluation.completions.generation import Sampling
 from astro_assets.evaluation.embeddings.baseline import choose_baseline
+from astro_assets.evaluation.embeddings.vector_files import VECTORS_SETTING, VectorFile
 from astro_assets.evaluation.forgetting.prose import read_prose
 from astro_assets.evaluation.knowledge.question_files import load_questions
 from astro_assets.evaluation.perplexity.forward import LaterPapers, later_papers
@@ -79,7 +80,8 @@ def perplexity_inputs(
         "max_tokens": settings.max_eval_tokens,
         "near_copies": settings.near_copies,
         "cut": {"label": cut.label, "month": str(cut.month)} if cut else None,
-        "prose": fingerprint.of_file(prose) if prose else None,
+        # Names too: how the file is read depends on its suffix.
+        "prose": [prose.name, fingerprint.of_file(prose)] if prose else None,
     }
 
     def load() -> dict[str, Any]:
@@ -105,20 +107,24 @@ def perplexity_inputs(
 
 
 def embeddings_inputs(store: Store, release: str, settings: Settings) -> Inputs:
-    """Return what embeddings are made of: test papers, a train sample, and the baseline.
+    """Return what embeddings are made of: test papers, a train sample, baseline, another's vectors.
 
     Raises:
         MissingArtifactError: something of the release was never made.
-        BadSettingError: the baseline cannot be used.
+        BadSettingError: the baseline cannot be used, or the file of vectors is not there or none.
     """
     astro, copies = store.require("astro_ph_papers", release), left_out(store, release, settings)
     baseline = choose_baseline(settings.baseline_encoder)
+    named = _named_file(settings.vectors_file, VECTORS_SETTING)
+    vectors = VectorFile.of(named) if named else None
     share = _embedding_share(store, astro, settings)
     parameters = {
         "near_copies": settings.near_copies,
         "n_abstracts": settings.embedding_abstracts,
         "share": share,
         "baseline": [baseline.name, baseline.digest],
+        # Only where there is one: else embeddings would be made again for nothing.
+        **({"vectors": [vectors.name, vectors.digest]} if vectors else {}),
     }
     return Inputs(
         (astro, *copies.parents),
@@ -127,6 +133,7 @@ def embeddings_inputs(store: Store, release: str, settings: Settings) -> Inputs:
             "texts": texts_of(store, astro, "test"),
             "train": texts_of(store, astro, "train"),
             "baseline": baseline,
+            "vectors": vectors,
             "n_abstracts": settings.embedding_abstracts,
             "share": share,
             "near_copies": copies.astro,
@@ -162,7 +169,7 @@ def completions_inputs(store: Store, release: str, settings: Settings) -> Inputs
         "n_abstracts": settings.completion_abstracts,
         "near_copies": settings.near_copies,
         # Names too: reports call their sources by them.
-        "others": [others.stem, fingerprint.of_file(others)] if others else None,
+        "others": [others.name, fingerprint.of_file(others)] if others else None,
         **asdict(sampling),
     }
     return Inputs(
@@ -217,7 +224,10 @@ def _named_file(named: str, setting: str) -> Path | None:
 
 
 def _embedding_share(store: Store, astro: Manifest, settings: Settings) -> float:
-    """Return the share of test papers that are embedded; growth never changes it."""
+    """Return the share of test papers that are embedded.
+
+    Papers that updates bring never change it; another snapshot, of all arXiv and no sample, may.
+    """
     if settings.embedding_share != "auto":
         return settings.embedding_share
     snapshot = store.find("arxiv_snapshot", astro.facts["snapshot_key"])

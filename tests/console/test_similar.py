@@ -188,11 +188,31 @@ def test_titles_stay_text_on_one_bounded_line(planted):
     assert "\x1b" not in line and len(line) < 140
 
 
+def test_the_months_of_the_compared_papers_are_told(home):
+    """The last paper stands behind the figure: it may be of any month."""
+    folder = home / "evaluations" / "embeddings-a"
+    table = pl.read_parquet(folder / "papers.parquet")
+    months = pl.Series("submission_month", ["1992-04", "2009-03", "2023-07"])
+    table.with_columns(months).write_parquet(folder / "papers.parquet")
+    about = json.loads((folder / "ids.json").read_text()) | {"n_figure": 2, "n_extra": 1}
+    (folder / "ids.json").write_text(json.dumps(about))
+    result = ask(home, IDS[0], k=1)
+    assert (result.first_month, result.last_month) == ("1992-04", "2009-03")
+    told = "First submitted 1992-04 to 2009-03; later papers may not be among them."
+    assert told in printed(result)
+    nothing = pl.lit(None, dtype=pl.String).alias("submission_month")
+    table.with_columns(nothing).write_parquet(folder / "papers.parquet")
+    result = ask(home, IDS[0], k=1)
+    assert (result.first_month, result.last_month) == (None, None)
+    assert "First submitted" not in printed(result)
+
+
 def test_shown_and_as_json(planted):
     result = ask(planted, TEXTS[0], k=2)
     text, plain = printed(result), json.loads(json.dumps(as_json(result)))
     assert "1.000" in text and IDS[0] in text and "3 held-out papers of release 2023-07" in text
     assert [one["id"] for one in plain["found"]] == [one.id for one in result.found]
     assert plain["found"][0].keys() == {"rank", "id", "title", "submission_month", "similarity"}
+    assert (plain["first_month"], plain["last_month"]) == (RELEASE, RELEASE)
     assert (plain["release"], plain["is_paper"], plain["title"]) == (RELEASE, False, None)
     assert ask(planted, TEXTS[0], k=2) == result

@@ -20,7 +20,7 @@ from astro_assets.errors import BadSettingError
 from astro_assets.evaluation.embeddings.encoder import RULES as ENCODER_RULES
 from astro_assets.evaluation.embeddings.encoder import encode_texts
 from astro_assets.evaluation.embeddings.folder import Kind, Vectors
-from astro_assets.evaluation.embeddings.vector_files import SUFFIXES
+from astro_assets.evaluation.embeddings.vector_files import BASELINE_SETTING, SUFFIXES
 from astro_assets.progress import Progress
 
 TF_IDF = "tf-idf"
@@ -70,7 +70,7 @@ def choose_baseline(spec: str) -> Baseline:
     raise BadSettingError(
         f"The baseline encoder {spec[:200]!r} cannot be used.",
         expected="a folder of an encoder, a file of vectors (.npz or .parquet), or tf-idf.",
-        do="Set ASTRO_BASELINE_ENCODER to one of them, or leave it empty.",
+        do=f"Set {BASELINE_SETTING} to one of them, or leave it empty.",
     )
 
 

@@ -2,15 +2,17 @@
 
 ::
 
-    ids.json               what it is: labels, baseline, n_figure, n_extra, n_cut, ...
+    ids.json               what it is: labels, baseline, vectors, n_figure, n_extra, n_cut, ...
     papers.parquet         one row per paper, in the order of the vectors
     <space>.npy            (n_figure + n_extra, d) abstracts
     <space>_titles.npy     (n_figure, d) titles
     <space>_masked.npy     (n_figure, d) abstracts without the words of their own titles
     <space>_train.npy      (n_train, d) abstracts of train papers: for means and whitening
 
-Spaces are the labels of the models, and ``baseline``. A baseline that is a file of vectors has
-abstracts only. What does not belong here: making the vectors (spaces), what is read off them.
+Spaces are the labels of the models, ``vectors`` where a file of another model's was given beside
+them, and ``baseline``. What comes from a file has abstracts only; names that people gave stand in
+ids.json, never in a file's name. What does not belong here: making the vectors (spaces), what is
+read off them.
 """
 
 from __future__ import annotations
@@ -31,6 +33,8 @@ if TYPE_CHECKING:
 
 BASELINE = "baseline"
 """Name of the space that stands beside those of the models."""
+VECTORS = "vectors"
+"""Name of the space that a file of vectors gives, whatever the file is called."""
 IDS, PAPERS = "ids.json", "papers.parquet"
 MAX_IDS_BYTES = 16 << 20
 MAX_PAPERS_BYTES = 512 << 20
@@ -64,6 +68,8 @@ class EmbeddingsFolder:
     """Of the causal models, in the order they were given: ("base", "tuned") or ("model",)."""
     baseline: str
     """What reports call the baseline."""
+    vectors_name: str | None
+    """What reports call the space ``vectors``; None where there is none."""
     n_figure: int
     """The first so many rows are the papers that are compared."""
     n_extra: int
@@ -87,6 +93,8 @@ class EmbeddingsFolder:
                 path=path,
                 labels=tuple(str(label) for label in about["labels"]),
                 baseline=str(about["baseline"]),
+                # Folders from before there could be any do not say.
+                vectors_name=None if about.get(VECTORS) is None else str(about[VECTORS]),
                 n_figure=int(about["n_figure"]),
                 n_extra=int(about["n_extra"]),
                 n_train=int(about["n_train"]),
@@ -97,8 +105,13 @@ class EmbeddingsFolder:
 
     @property
     def spaces(self) -> tuple[str, ...]:
-        """The labels, and ``baseline``."""
-        return (*self.labels, BASELINE)
+        """The labels, ``vectors`` where there are any, and ``baseline``."""
+        return (*self.compared, BASELINE)
+
+    @property
+    def compared(self) -> tuple[str, ...]:
+        """The spaces that are compared with the baseline: all but itself."""
+        return self.labels if self.vectors_name is None else (*self.labels, VECTORS)
 
     @property
     def n_rows(self) -> int:
@@ -142,7 +155,7 @@ class EmbeddingsFolder:
             DamagedArtifactError: the file holds anything but that many rows of float32.
         """
         path = self.path / file_name(space, kind)
-        if not path.is_file() and space == BASELINE and kind != "abstracts":
+        if not path.is_file() and space in (BASELINE, VECTORS) and kind != "abstracts":
             return None
         n_rows = {"abstracts": self.n_rows, "train": self.n_train}.get(kind, self.n_figure)
         return _read_vectors(path, n_rows)

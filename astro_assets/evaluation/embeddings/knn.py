@@ -14,7 +14,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from astro_assets.evaluation.embeddings.cosines import TIE, Blocks
-from astro_assets.evaluation.statistics import wilson_interval
+from astro_assets.evaluation.embeddings.intervals import (
+    LEAST_QUERIES,
+    mean_difference,
+    mean_interval,
+)
+from astro_assets.evaluation.statistics import (
+    Interval,
+    paired_share_difference,
+    wilson_interval,
+)
 
 Labels = NDArray[np.int64]
 
@@ -30,11 +39,21 @@ that is looked for. Less is nearer, and of the equally near the others come firs
 
 
 @dataclass(frozen=True)
+class Neighbours:
+    """What the neighbours of each paper say of its label."""
+
+    right: NDArray[np.bool_]
+    """(n,) whether the k nearest vote for it; a split vote goes to the nearest."""
+    precision: NDArray[np.float64]
+    """(n,) average precision of finding all others of it."""
+
+
+@dataclass(frozen=True)
 class NeighbourQuality:
-    """What neighbours say of labels."""
+    """What neighbours say of labels, over all papers."""
 
     knn_accuracy: float
-    """Share of papers whose k nearest vote for their label; a split vote goes to the nearest."""
+    """Share of papers whose k nearest vote for their label."""
     map: float
     """Mean over papers of the average precision of finding all others of their label."""
     n: int
@@ -43,41 +62,83 @@ class NeighbourQuality:
     """Neighbours that vote: 10, or all others where they are fewer."""
     majority: float
     """Share of the largest label: what guessing it always gives."""
-    interval: tuple[float, float]
-    """Of knn_accuracy, 95 %, Wilson's."""
+    interval: tuple[float, float] | None
+    """Of knn_accuracy, 95 %, Wilson's; None below eight papers."""
+    map_interval: tuple[float, float] | None
+    """Of map, 95 %, bootstrap over papers; None below eight."""
 
 
-def neighbour_quality(blocks: Blocks, labels: Labels) -> dict[str, NeighbourQuality]:
-    """Return per view how well the nearest papers tell a paper's label.
+@dataclass(frozen=True)
+class NeighbourGain:
+    """By how much one space is better than another at the same papers' labels, 95 %."""
+
+    knn_accuracy: Interval
+    """Newcombe's score interval for paired shares."""
+    map: Interval
+    """Bootstrap over papers."""
+
+
+def neighbours_of(blocks: Blocks, labels: Labels) -> dict[str, Neighbours]:
+    """Return per view what the nearest papers tell of each paper's label.
+
+    Memory: a truth value and a number per paper and view, and what a block needs.
 
     Args:
         blocks: Of n papers against the same n, at least two.
         labels: (n,) numbers of labels, each of them at least twice.
     """
-    k = min(K, len(labels) - 1)
-    right: dict[str, int] = defaultdict(int)
-    precision: dict[str, float] = defaultdict(float)
+    k = _n_voters(len(labels))
+    right: dict[str, list[NDArray[np.bool_]]] = defaultdict(list)
+    precision: dict[str, list[NDArray[np.float64]]] = defaultdict(list)
     for block in blocks:
         own = labels[block.begin : block.begin + len(next(iter(block.views.values())))]
         for view, nearness in block.views.items():
             keys = _keys(nearness, block.begin, own[:, None] == labels)
             order = np.sort(keys, axis=1)
             near = _nearest(keys, order[:, k - 1], k)
-            right[view] += int((_vote(labels[near]) == own).sum())
+            right[view].append(_vote(labels[near]) == own)
             # The paper itself is the farthest.
-            precision[view] += float(_average_precision(order[:, :-1] & 1 == 1).sum())
-    n, majority = len(labels), float(np.bincount(labels).max() / len(labels))
+            precision[view].append(_average_precision(order[:, :-1] & 1 == 1))
     return {
-        view: NeighbourQuality(
-            knn_accuracy=right[view] / n,
-            map=precision[view] / n,
-            n=n,
-            k=k,
-            majority=majority,
-            interval=wilson_interval(right[view], n),
-        )
+        view: Neighbours(np.concatenate(right[view]), np.concatenate(precision[view]))
         for view in right
     }
+
+
+def neighbour_quality(found: Neighbours, labels: Labels) -> NeighbourQuality:
+    """Return how well the nearest papers tell a paper's label.
+
+    Args:
+        found: Of n papers.
+        labels: (n,) their labels.
+    """
+    n, n_right = len(labels), int(found.right.sum())
+    return NeighbourQuality(
+        knn_accuracy=n_right / n,
+        map=float(found.precision.mean()),
+        n=n,
+        k=_n_voters(n),
+        majority=float(np.bincount(labels).max() / n),
+        interval=wilson_interval(n_right, n) if n >= LEAST_QUERIES else None,
+        map_interval=mean_interval(found.precision, n_queries=n),
+    )
+
+
+def neighbour_gain(found: Neighbours, before: Neighbours) -> NeighbourGain:
+    """Return by how much one space is better than another, paired by paper.
+
+    Args:
+        found: Of one space.
+        before: Of another space, the same papers in the same order.
+    """
+    return NeighbourGain(
+        knn_accuracy=paired_share_difference(found.right, before.right),
+        map=mean_difference(found.precision, before.precision),
+    )
+
+
+def _n_voters(n: int) -> int:
+    return min(K, n - 1)
 
 
 def _keys(nearness: NDArray[np.float32], begin: int, same: NDArray[np.bool_]) -> Keys:

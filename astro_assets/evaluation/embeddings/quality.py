@@ -37,7 +37,14 @@ from astro_assets.evaluation.embeddings.cosines import (
     mean_of,
 )
 from astro_assets.evaluation.embeddings.folder import EmbeddingsFolder
-from astro_assets.evaluation.embeddings.knn import Labels, neighbour_quality
+from astro_assets.evaluation.embeddings.intervals import LEAST_QUERIES
+from astro_assets.evaluation.embeddings.knn import (
+    Labels,
+    Neighbours,
+    neighbour_gain,
+    neighbour_quality,
+    neighbours_of,
+)
 from astro_assets.evaluation.embeddings.mentions import named_pairs
 from astro_assets.evaluation.embeddings.retrieval import (
     Ranks,
@@ -46,6 +53,7 @@ from astro_assets.evaluation.embeddings.retrieval import (
     own_ranks,
     retrieval_of,
 )
+from astro_assets.evaluation.statistics import Interval
 from astro_assets.progress import NO_PROGRESS, Progress
 
 BM25 = "bm25"
@@ -61,8 +69,10 @@ class _Measured:
 
     figures: dict[str, Any]
     """As reports have them."""
-    ranks: Ranks | None
+    ranks: Ranks | None = None
     """Of what was looked for; None where neighbours vote."""
+    votes: Neighbours | None = None
+    """What neighbours say of each paper; None elsewhere."""
 
 
 Found = dict[str, dict[str, _Measured]]
@@ -75,12 +85,13 @@ def retrieval_quality(
     """Return what each space of a folder finds, as plain values.
 
     ``title``, ``title_masked``, ``subfield`` and ``comments`` hold figures by space (the labels,
-    ``baseline``, ``bm25``); a space without the vectors that a task needs is not in it.
-    ``comments`` is None where no paper names another. In ``title_masked`` titles with fewer than
-    ten candidates are left out; ``n_candidates`` is the mean number of abstracts ranked, and
+    ``vectors``, ``baseline``, ``bm25``); a space without the vectors that a task needs is not in
+    it. ``comments`` is None where no paper names another. In ``title_masked`` titles with fewer
+    than ten candidates are left out; ``n_candidates`` is the mean number of abstracts ranked, and
     ``chance_mrr`` what a random order gives. ``tuned_minus_base`` and ``tuned_minus_champion`` are
-    differences of mean reciprocal ranks by task with their 95 % intervals, paired by query; None
-    without the two.
+    differences by task with their 95 % intervals, paired by query: of mean reciprocal ranks, and in
+    ``subfield`` of knn_accuracy and map; None without the two. Below eight queries of a task its
+    intervals are None and its differences are left out.
     ``centred`` holds all of it again, of all spaces that have train vectors.
 
     Args:
@@ -185,8 +196,11 @@ def _found(blocks: Mapping[str, Blocks], asked: _Asked) -> Found:
 
 def _measured(task: str, blocks: Blocks, asked: _Asked) -> dict[str, _Measured]:
     if task == "subfield":
-        quality = neighbour_quality(blocks, asked.labels)
-        return {view: _Measured(_plain(asdict(these)), None) for view, these in quality.items()}
+        votes = neighbours_of(blocks, asked.labels)
+        return {
+            view: _Measured(_plain(asdict(neighbour_quality(these, asked.labels))), votes=these)
+            for view, these in votes.items()
+        }
     if task == "comments":
         views = named_ranks(blocks, asked.naming, asked.named)
     else:
@@ -195,10 +209,12 @@ def _measured(task: str, blocks: Blocks, asked: _Asked) -> dict[str, _Measured]:
 
 
 def _of_ranks(task: str, ranks: Ranks, asked: _Asked) -> dict[str, Any]:
-    figures = _plain(asdict(retrieval_of(ranks)))
     if task == "comments":
+        n_queries = len(asked.naming)
+        figures = _plain(asdict(retrieval_of(ranks, n_queries=n_queries)))
         kept = {name: figures[name] for name in ("recall_at_10", "mrr", "interval")}
-        return kept | {"n_pairs": figures["n"]}
+        return kept | {"n_pairs": figures["n"], "n_queries": n_queries}
+    figures = _plain(asdict(retrieval_of(ranks)))
     if task == "title_masked":
         counts = asked.candidates.counts[asked.candidates.asked]
         figures |= {"n_candidates": float(counts.mean()), "chance_mrr": chance_mrr(counts)}
@@ -206,7 +222,9 @@ def _of_ranks(task: str, ranks: Ranks, asked: _Asked) -> dict[str, Any]:
 
 
 def _plain(figures: dict[str, Any]) -> dict[str, Any]:
-    return figures | {"interval": list(figures["interval"])}
+    return {
+        name: list(value) if isinstance(value, tuple) else value for name, value in figures.items()
+    }
 
 
 def _by_task(found: Mapping[str, Found], view: str, asked: _Asked) -> dict[str, Any]:
@@ -225,10 +243,25 @@ def _gains(found: Mapping[str, Found], view: str, other: str) -> dict[str, Any] 
     both = [found.get(label, {}).get(view, {}) for label in ("tuned", other)]
     gains = {}
     for task in TASKS:
-        ranks = [of[task].ranks for of in both if task in of]
-        if len(ranks) == 2 and ranks[0] is not None and ranks[1] is not None:
-            gain = gain_of(ranks[0], ranks[1])
-            gains[task] = {
-                "mrr": gain.estimate, "low": gain.low, "high": gain.high, "n": len(ranks[0])
-            }  # fmt: skip
+        measured = [of[task] for of in both if task in of]
+        if len(measured) == 2 and (gain := _gain(*measured)) is not None:
+            gains[task] = gain
     return gains or None
+
+
+def _gain(ours: _Measured, before: _Measured) -> dict[str, Any] | None:
+    """Return the difference of two spaces in one task; None where too few were asked."""
+    n = int(ours.figures.get("n") or ours.figures["n_pairs"])
+    if ours.figures.get("n_queries", n) < LEAST_QUERIES:
+        return None
+    if ours.votes is not None and before.votes is not None:
+        gain = neighbour_gain(ours.votes, before.votes)
+        return {"knn_accuracy": _ends(gain.knn_accuracy), "map": _ends(gain.map), "n": n}
+    if ours.ranks is not None and before.ranks is not None:
+        mrr = gain_of(ours.ranks, before.ranks)
+        return {"mrr": mrr.estimate, "low": mrr.low, "high": mrr.high, "n": n}
+    return None
+
+
+def _ends(found: Interval) -> dict[str, float]:
+    return {"value": found.estimate, "low": found.low, "high": found.high}

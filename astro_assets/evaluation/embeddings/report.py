@@ -29,7 +29,10 @@ from astro_assets.evaluation.reports import built_report, write_report
 from astro_assets.progress import Progress, Task
 
 _TITLE_CHARACTERS = 300
-_TOLD = ("baseline", "n_cut", "near_copies_left_out", "share", "n_without_baseline")
+_TOLD = (
+    "baseline", "vectors", "n_cut", "near_copies_left_out", "share", "n_without_baseline",
+    "n_without_vectors",
+)  # fmt: skip
 
 
 def build_embedding_report(
@@ -65,7 +68,7 @@ def build_embedding_report(
             "n_abstracts": folder.n_figure,
             "n_pairs": folder.n_figure * (folder.n_figure - 1) // 2,
             **_all_pairs(folder, raw, task),
-            **_some_pairs(raw, folder.labels, ids, titles),
+            **_some_pairs(raw, folder, ids, titles),
             "paper_pairs": _paper_pairs(folder, ids, titles),
         }
         task.advance(1)
@@ -90,14 +93,14 @@ def _all_pairs(folder: EmbeddingsFolder, raw: Mapping[str, Vectors], task: Task)
             if whitening.n_components:
                 tallies["whitened"][space] = tally_pairs(unit_rows(whitening.whiten(figure)))
         task.advance(2)
-    there = [(BASELINE, label) for label in folder.labels]
-    back = [(label, BASELINE) for label in folder.labels]
+    there = [(BASELINE, space) for space in folder.compared]
+    back = [(space, BASELINE) for space in folder.compared]
     bins = bin_pairs(raw, tallies["raw"], [*there, *back])
     task.advance(1)
     return {
-        "bins": _figure_3({label: bins[BASELINE, label] for label in folder.labels}),
+        "bins": _figure_3({space: bins[BASELINE, space] for space in folder.compared}),
         "bins_by_model": {
-            label: _figure_3({BASELINE: bins[label, BASELINE]}) for label in folder.labels
+            space: _figure_3({BASELINE: bins[space, BASELINE]}) for space in folder.compared
         },
         "histograms": {
             kind: {space: histogram_of(tally) for space, tally in some.items()}
@@ -131,16 +134,16 @@ def _figure_3(spaces: Mapping[str, list[Bin]]) -> list[dict[str, Any]]:
 
 
 def _some_pairs(
-    raw: Mapping[str, Vectors], labels: tuple[str, ...], ids: list[str], titles: list[str]
+    raw: Mapping[str, Vectors], folder: EmbeddingsFolder, ids: list[str], titles: list[str]
 ) -> dict[str, Any]:
     """Return rank correlations with the baseline, and telling pairs: where training moved most.
 
     Tuned against base where both are; else the first model against the baseline.
     """
-    sampled = SampledPairs.of(raw)
+    sampled, labels = SampledPairs.of(raw), folder.labels
     compared = ("tuned", "base") if {"tuned", "base"} <= set(labels) else (labels[0], BASELINE)
     return {
-        "spearman": {label: sampled.spearman(label) for label in labels},
+        "spearman": {space: sampled.spearman(space) for space in folder.compared},
         "n_sampled_pairs": len(sampled.first),
         "examples": [
             {

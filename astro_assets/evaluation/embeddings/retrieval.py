@@ -15,13 +15,11 @@ from numpy.typing import NDArray
 
 from astro_assets.evaluation.embeddings.candidates import Candidates
 from astro_assets.evaluation.embeddings.cosines import TIE, Blocks
-from astro_assets.evaluation.statistics import Interval, paired_ratio_difference
+from astro_assets.evaluation.embeddings.intervals import mean_difference, mean_interval
+from astro_assets.evaluation.statistics import Interval
 
 Ranks = NDArray[np.int64]
 """1 is the best."""
-
-_SEED = 20230912
-_N_RESAMPLES = 1_000
 
 
 @dataclass(frozen=True)
@@ -35,9 +33,9 @@ class Retrieval:
     mrr: float
     """Mean reciprocal rank."""
     n: int
-    """Queries."""
-    interval: tuple[float, float]
-    """Of mrr, 95 %, bootstrap over queries."""
+    """Ranks: one per query, or more where a query looks for several."""
+    interval: tuple[float, float] | None
+    """Of mrr, 95 %, bootstrap over what was looked for; None below eight queries."""
 
 
 def own_ranks(blocks: Blocks, candidates: Candidates | None = None) -> dict[str, Ranks]:
@@ -86,16 +84,22 @@ def named_ranks(
     return {view: np.array(ranks, dtype=np.int64) for view, ranks in found.items()}
 
 
-def retrieval_of(ranks: Ranks) -> Retrieval:
-    """Return what ranks, at least one, say of a space."""
+def retrieval_of(ranks: Ranks, *, n_queries: int | None = None) -> Retrieval:
+    """Return what ranks, at least one, say of a space.
+
+    Args:
+        ranks: (n,)
+        n_queries: Queries that they come from; None: one each.
+    """
     reciprocal = 1 / ranks
-    bounds = _mean_difference(reciprocal, np.zeros(len(ranks)))
     return Retrieval(
         recall_at_1=float((ranks <= 1).mean()),
         recall_at_10=float((ranks <= 10).mean()),
         mrr=float(reciprocal.mean()),
         n=len(ranks),
-        interval=(bounds.low, bounds.high),
+        interval=mean_interval(
+            reciprocal, n_queries=len(ranks) if n_queries is None else n_queries
+        ),
     )
 
 
@@ -106,10 +110,4 @@ def gain_of(ranks: Ranks, before: Ranks) -> Interval:
         ranks: Of one space, at least one query.
         before: Of another space, the same queries in the same order.
     """
-    return _mean_difference(1 / ranks, 1 / before)
-
-
-def _mean_difference(ones: NDArray[np.float64], others: NDArray[np.float64]) -> Interval:
-    return paired_ratio_difference(
-        ones, others, np.ones(len(ones)), seed=_SEED, n_resamples=_N_RESAMPLES
-    )
+    return mean_difference(1 / ranks, 1 / before)

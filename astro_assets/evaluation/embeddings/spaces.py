@@ -1,4 +1,4 @@
-"""Vectors of fixed test abstracts in every space: each model's, and a baseline's.
+"""Vectors of fixed test abstracts in every space: each model's, a baseline's, and a file's.
 
 What does not belong here: which papers (selection), how a text becomes a vector (vectors, baseline)
 and what the vectors are good for (report).
@@ -7,7 +7,7 @@ and what the vectors are good for (report).
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,7 @@ from astro_assets.evaluation.embeddings.folder import (
     BASELINE,
     IDS,
     PAPERS,
+    VECTORS,
     Kind,
     Vectors,
     file_name,
@@ -34,7 +35,12 @@ from astro_assets.evaluation.embeddings.selection import (
     select_train,
     with_subfield,
 )
-from astro_assets.evaluation.embeddings.vector_files import read_vector_file
+from astro_assets.evaluation.embeddings.vector_files import (
+    BASELINE_SETTING,
+    VECTORS_SETTING,
+    VectorFile,
+    read_vector_file,
+)
 from astro_assets.evaluation.embeddings.vectors import each_embedded
 from astro_assets.evaluation.selection import leave_out
 from astro_assets.models.handle import ModelHandle
@@ -44,16 +50,40 @@ _COLUMNS = ("id", "title", "submission_month", "categories", "subfield", "commen
 
 
 @dataclass(frozen=True)
+class _Files:
+    """Files of vectors: only papers in all of them are compared."""
+
+    baseline: Baseline | None
+    """In the baseline's place."""
+    vectors: VectorFile | None
+    """A space of its own."""
+
+    def read(self, ids: Collection[str]) -> Iterator[tuple[str, str, dict[str, Vectors]]]:
+        """Yield of each file its space, its name, and id -> vector for those of the papers.
+
+        Raises:
+            BadSettingError: a file cannot be used; says which setting names it.
+        """
+        if self.baseline is not None and self.baseline.path is not None:
+            rows = read_vector_file(self.baseline.path, ids, setting=BASELINE_SETTING)
+            yield BASELINE, self.baseline.name, rows
+        if self.vectors is not None:
+            rows = read_vector_file(self.vectors.path, ids, setting=VECTORS_SETTING)
+            yield VECTORS, self.vectors.name, rows
+
+
+@dataclass(frozen=True)
 class _Chosen:
     """The papers, and what each kind of their texts is."""
 
     papers: pl.DataFrame
     """The figure's papers, then the extra ones."""
     n_figure: int
-    given: dict[str, Vectors] | None
-    """id -> baseline vector, where a file gives them."""
-    n_without_baseline: int
-    """Papers of the figure that the file does not have."""
+    given: dict[str, dict[str, Vectors]]
+    """Space -> id -> vector, where a file gives them: ``baseline``, ``vectors``."""
+    n_without: dict[str, int]
+    """Space -> selected papers that are not compared because its file lacks them; a paper that
+    both files lack counts for the baseline's."""
     texts: dict[Kind, list[str]]
 
 
@@ -68,6 +98,7 @@ def build_embeddings(  # noqa: PLR0913
     out: Path,
     progress: Progress,
     near_copies: Collection[str] | None = None,
+    vectors: VectorFile | None = None,
 ) -> Built:
     """Embed the same texts with every model and the baseline, and save plain ``.npy`` files.
 
@@ -81,19 +112,24 @@ def build_embeddings(  # noqa: PLR0913
         out: Folder to make: see ``folder``.
         progress: Told per token.
         near_copies: Ids of papers to leave out; None leaves none out.
+        vectors: Another model's vectors of the abstracts, saved beside; only papers in it are
+            compared. None: there are none.
 
     Raises:
-        EmptyCorpusError: no paper is selected, or fewer than two are in the baseline's file.
+        EmptyCorpusError: no paper is selected, or fewer than two are in all files of vectors.
         BadModelError: a model or the encoder cannot be used.
-        BadSettingError: the file of vectors cannot be used.
+        BadSettingError: a file of vectors cannot be used.
     """
     left, n_left_out = leave_out(texts, near_copies)
-    chosen = _choose(left, train, baseline, n_abstracts=n_abstracts, share=share)
+    files = _Files(baseline if baseline.kind == "vectors" else None, vectors)
+    chosen = _choose(left, train, files, n_abstracts=n_abstracts, share=share)
     n_cut: dict[str, int] = {}
     with atomic.new_folder(out) as folder:
         for made in each_embedded(models, chosen.texts, progress=progress):
             _save(folder, made.label, made.vectors)
             n_cut[made.label] = made.n_cut
+        for space, rows in chosen.given.items():
+            _save(folder, space, {"abstracts": np.stack([rows[id] for id in chosen.papers["id"]])})
         name = _save_baseline(folder, baseline, chosen, progress)
         about = {
             "n_figure": chosen.n_figure,
@@ -104,7 +140,8 @@ def build_embeddings(  # noqa: PLR0913
             "share": share,
             "n_cut": {label: n_cut[label] for label in models},
             "near_copies_left_out": n_left_out,
-            "n_without_baseline": chosen.n_without_baseline,
+            "n_without_baseline": chosen.n_without.get(BASELINE, 0),
+            **_told_of_vectors(vectors, chosen),
             "ids": chosen.papers["id"].to_list(),
         }
         chosen.papers.write_parquet(folder / PAPERS, compression="zstd", statistics=False)
@@ -120,24 +157,34 @@ def _built(out: Path, about: Mapping[str, Any]) -> Built:
         path=out,
         counts={"n_abstracts": about["n_figure"], "n_extra": about["n_extra"], **n_cut},
         files=files,
-        facts={"baseline": about["baseline"]},
+        facts={name: about[name] for name in ("baseline", VECTORS) if name in about},
     )
+
+
+def _told_of_vectors(vectors: VectorFile | None, chosen: _Chosen) -> dict[str, Any]:
+    # Without a file nothing is said: the folder stays, byte for byte, what it was.
+    if vectors is None:
+        return {}
+    return {VECTORS: vectors.name, "n_without_vectors": chosen.n_without[VECTORS]}
 
 
 def _choose(
     texts: pl.DataFrame,
     train: pl.DataFrame,
-    baseline: Baseline,
+    files: _Files,
     *,
     n_abstracts: int,
     share: float,
 ) -> _Chosen:
     figure = select_embedded(texts, share=share, n=n_abstracts)
-    extra, n_selected, given = select_extra(texts, train, figure), len(figure), None
-    if baseline.kind == "vectors" and baseline.path is not None:
-        given = read_vector_file(baseline.path, [*figure["id"], *extra["id"]])
-        figure, extra = (one.filter(pl.col("id").is_in(list(given))) for one in (figure, extra))
-        _check_enough(len(figure), n_selected, baseline)
+    extra, n_selected = select_extra(texts, train, figure), len(figure)
+    given: dict[str, dict[str, Vectors]] = {}
+    n_without: dict[str, int] = {}
+    for space, name, rows in files.read([*figure["id"], *extra["id"]]):
+        n_before, given[space] = len(figure), rows
+        figure, extra = (one.filter(pl.col("id").is_in(list(rows))) for one in (figure, extra))
+        n_without[space] = n_before - len(figure)
+        _check_enough(len(figure), n_selected, name, is_second=len(given) > 1)
     papers = with_subfield(
         pl.concat([figure, extra]).with_columns(pl.col("title").fill_null(""))
     ).select(_COLUMNS)
@@ -149,7 +196,7 @@ def _choose(
         papers=papers.with_columns(column),
         n_figure=n,
         given=given,
-        n_without_baseline=n_selected - n,
+        n_without=n_without,
         texts={
             "abstracts": abstracts,
             "titles": titles[:n],
@@ -160,10 +207,8 @@ def _choose(
 
 
 def _save_baseline(folder: Path, baseline: Baseline, chosen: _Chosen, progress: Progress) -> str:
-    """Save the baseline's vectors and return its name."""
-    if chosen.given is not None:
-        rows = [chosen.given[paper] for paper in chosen.papers["id"]]
-        _save(folder, BASELINE, {"abstracts": np.stack(rows)})
+    """Save the baseline's vectors, where no file gave them, and return its name."""
+    if BASELINE in chosen.given:
         return baseline.name
     name, vectors = encode_baseline(baseline, chosen.texts, progress=progress)
     _save(folder, BASELINE, vectors)
@@ -175,11 +220,11 @@ def _save(folder: Path, space: str, vectors: Mapping[Kind, Vectors]) -> None:
         np.save(folder / file_name(space, kind), rows, allow_pickle=False)
 
 
-def _check_enough(n: int, n_selected: int, baseline: Baseline) -> None:
+def _check_enough(n: int, n_selected: int, name: str, *, is_second: bool) -> None:
     if n < 2:
+        both = " and the baseline's file have" if is_second else " has"
         raise EmptyCorpusError(
-            f"The file of vectors {baseline.name} has {n} of the {n_selected:,} papers that are "
-            "compared.",
+            f"The file of vectors {name}{both} {n} of the {n_selected:,} papers that are compared.",
             expected="vectors of at least two of them, under their arXiv ids.",
-            do="Make vectors of the papers in papers.parquet of embeddings with another baseline.",
+            do="Make vectors of the papers in papers.parquet of embeddings without such a file.",
         )

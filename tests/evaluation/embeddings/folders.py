@@ -30,7 +30,7 @@ def paper(id: str, **fields: Any) -> dict[str, Any]:
 def write_folder(
     path: Path, papers: Sequence[dict[str, Any]], spaces: Mapping[str, Arrays], *, n_extra: int = 0
 ) -> EmbeddingsFolder:
-    """Write papers and, per space, arrays by kind; every label first, ``baseline`` last."""
+    """Write papers and, per space, arrays by kind; labels first, ``vectors``, ``baseline`` last."""
     path.mkdir(parents=True)
     columns = dict.fromkeys(paper("any"), pl.String)
     pl.DataFrame(list(papers), schema=columns).write_parquet(path / PAPERS)
@@ -41,8 +41,9 @@ def write_folder(
             np.save(path / file_name(space, kind), array, allow_pickle=False)
             n_train = len(array) if kind == "train" else n_train
     about = {
-        "labels": [space for space in spaces if space != "baseline"],
+        "labels": [space for space in spaces if space not in ("vectors", "baseline")],
         "baseline": "planted",
+        **({"vectors": "ada-002"} if "vectors" in spaces else {}),
         "n_figure": len(papers) - n_extra,
         "n_extra": n_extra,
         "n_train": n_train,

@@ -88,3 +88,25 @@ def test_papers_that_do_not_belong_are_refused(opened, monkeypatch):
     (opened.path / PAPERS).unlink()
     with pytest.raises(DamagedArtifactError, match="is gone"):
         _ = EmbeddingsFolder.open(opened.path).papers
+
+
+def test_a_file_of_vectors_is_a_space_with_a_fixed_file_name(tmp_path):
+    arrays = {"abstracts": np.eye(2), "titles": np.eye(2), "train": np.eye(2)}
+    one = {"abstracts": 2 * np.eye(2)}
+    made = write_folder(
+        tmp_path / "in",
+        [paper("a"), paper("b")],
+        {"model": arrays, "vectors": one, "baseline": one},
+    )
+    assert made.spaces == ("model", "vectors", "baseline")
+    assert (made.compared, made.vectors_name) == (("model", "vectors"), "ada-002")
+    assert made.vectors("vectors", "abstracts").tolist() == [[2, 0], [0, 2]]
+    assert [made.vectors("vectors", kind) for kind in ("titles", "masked", "train")] == [None] * 3
+    (made.path / "vectors.npy").unlink()
+    with pytest.raises(DamagedArtifactError, match="cannot be read"):
+        made.vectors("vectors", "abstracts")
+
+
+def test_folders_from_before_have_no_such_space(opened):
+    assert "vectors" not in opened.about
+    assert opened.vectors_name is None and opened.compared == ("model",)

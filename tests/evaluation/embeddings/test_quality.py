@@ -84,7 +84,8 @@ def test_known_neighbours_score_one(found):
             "recall_at_10": 1,
             "mrr": 1,
             "n_pairs": 2,
-            "interval": [1, 1],
+            "n_queries": 1,
+            "interval": None,
         }
 
 
@@ -107,12 +108,8 @@ def test_tuned_minus_base_is_paired_by_query(found):
     for view in (found, found["centred"]):
         gains = view["tuned_minus_base"]
         # The planted space is right everywhere, one point always last: no query differs.
-        least = {
-            "title": (N, 1 / N),
-            "title_masked": (N, 1 / N_CANDIDATES),
-            "comments": (2, 1 / 23),
-        }
-        assert set(gains) == set(least)
+        least = {"title": (N, 1 / N), "title_masked": (N, 1 / N_CANDIDATES)}
+        assert set(gains) == {*least, "subfield"}, "one paper's comments are too few"
         for task, (n, by_one_point) in least.items():
             figures = [gains[task][key] for key in ("low", "mrr", "high")]
             assert figures == pytest.approx([1 - by_one_point] * 3)
@@ -122,9 +119,50 @@ def test_tuned_minus_base_is_paired_by_query(found):
 def test_tuned_minus_champion_is_nothing_where_both_are_one(found):
     for view in (found, found["centred"]):
         gains = view["tuned_minus_champion"]
-        assert set(gains) == {"title", "title_masked", "comments"}
-        for gain in gains.values():
+        assert set(gains) == {"title", "title_masked", "subfield"}
+        for task in ("title", "title_masked"):
+            gain = gains[task]
             assert (gain["mrr"], gain["low"], gain["high"]) == (0, 0, 0)
+        assert gains["subfield"]["map"] == {"value": 0, "low": 0, "high": 0}
+        accuracy = gains["subfield"]["knn_accuracy"]
+        assert accuracy["value"] == 0 and accuracy["low"] < 0 < accuracy["high"]
+
+
+def test_the_gain_in_subfields_is_paired_by_paper(found):
+    for view in (found, found["centred"]):
+        tuned, base = (view["subfield"][label] for label in ("tuned", "base"))
+        gain = view["tuned_minus_base"]["subfield"]
+        assert gain["n"] == N
+        for key in ("knn_accuracy", "map"):
+            one = gain[key]
+            assert one["value"] == pytest.approx(tuned[key] - base[key])
+            assert 0 < one["low"] <= one["value"] <= one["high"] <= 1
+
+
+def test_eight_papers_that_name_others_are_enough(tmp_path):
+    """Papers 0 to 7, then 0 to 6, each name the one twelve behind: of the same subfield."""
+    for n, is_enough in ((8, True), (7, False)):
+        rows = papers()
+        for i in range(n):
+            rows[i]["comments"] = f"with arXiv:2301.{i + 12:05d}"
+        spaces = {"base": one_point(), "tuned": known()} | baseline()
+        found = retrieval_quality(write_folder(tmp_path / str(n), rows, spaces, n_extra=1))
+        for label in ("base", "tuned"):
+            figures = found["comments"][label]
+            assert (figures["n_queries"], figures["n_pairs"]) == (n, n)
+            assert (figures["interval"] is not None) == is_enough
+            assert figures["mrr"] > 0
+        assert ("comments" in found["tuned_minus_base"]) == is_enough
+
+
+def test_a_file_of_vectors_is_asked_what_needs_abstracts_only(tmp_path):
+    spaces = {"base": one_point(), "tuned": known(), "vectors": {"abstracts": known()["abstracts"]}}
+    folder = write_folder(tmp_path / "v", papers(), spaces | baseline(), n_extra=1)
+    found = retrieval_quality(folder)
+    assert {task for task in TASKS if "vectors" in found[task]} == {"subfield", "comments"}
+    for task in ("subfield", "comments"):
+        assert found[task]["vectors"] == found[task]["tuned"], "the same vectors"
+    assert all("vectors" not in found["centred"][task] for task in TASKS), "no train vectors"
 
 
 def test_the_accuracy_of_subfields_has_wilsons_interval(found):

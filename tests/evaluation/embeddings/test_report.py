@@ -173,6 +173,49 @@ def test_retrieval_of_titles_that_lie_on_their_abstracts_is_in_the_report(tmp_pa
     assert report["retrieval"]["title"]["tuned"]["recall_at_1"] == 1
 
 
+def test_a_file_of_vectors_stands_beside_models_and_baseline(tmp_path):
+    """Its vectors are the tuned model's, without titles and train papers: so are its figures."""
+    draw = np.random.default_rng(6)
+    titles = dict(enumerate(PAPER_PAIRS[1].titles))
+    tuned = draw.normal(size=(N, 6))
+    rows = [paper(f"2307.{i:05d}", title=titles.get(i, f"On {i}")) for i in range(N)]
+    spaces = {
+        "base": arrays(draw.normal(size=(N, 6))),
+        "tuned": arrays(tuned),
+        "vectors": {"abstracts": 3 * tuned},
+        "baseline": arrays(draw.normal(size=(N, 6))),
+    }
+    folder = write_folder(tmp_path / "in", rows, spaces)
+    about = json.loads((folder.path / "ids.json").read_text()) | {"n_without_vectors": 7}
+    (folder.path / "ids.json").write_text(json.dumps(about))
+    _, report = build(folder.path, tmp_path / "out")
+    assert report["models"] == ["base", "tuned"]
+    assert (report["vectors"], report["n_without_vectors"]) == ("ada-002", 7)
+    assert report["spearman"]["vectors"] == pytest.approx(report["spearman"]["tuned"], abs=1e-4)
+    for one in report["bins"]:
+        assert one["vectors"]["mean"] == pytest.approx(one["tuned"]["mean"], abs=1e-6)
+    back = report["bins_by_model"]
+    assert sum(one["n_pairs"] for one in back["vectors"]) == N_PAIRS
+    assert back["vectors"][0].keys() == {"low", "high", "n_pairs", "baseline"}
+    for name in ("histograms", "spread"):
+        assert ["vectors" in report[name][kind] for kind in ("raw", "centred", "whitened")] == [
+            True, False, False
+        ]  # fmt: skip
+    for pair in report["examples"]:
+        assert pair["vectors"] == pytest.approx(pair["tuned"], abs=1e-6)
+    ours = report["paper_pairs"][1]["ours"]
+    assert ours["vectors"] == pytest.approx(ours["tuned"], abs=1e-6)
+    assert "vectors" in report["retrieval"]["subfield"]
+    assert "vectors" not in report["retrieval"]["title"]
+    assert json.loads(json.dumps(report, allow_nan=False)) == report
+
+
+def test_a_folder_from_before_has_no_such_space(tmp_path):
+    _, report = build(folder_of(tmp_path / "in"), tmp_path / "out")
+    assert report["vectors"] is report["n_without_vectors"] is None
+    assert "vectors" not in report["spearman"] and "vectors" not in report["bins"][0]
+
+
 def test_what_the_vectors_left_out_is_told(tmp_path):
     folder = folder_of(tmp_path / "in")
     about = json.loads((folder / "ids.json").read_text())

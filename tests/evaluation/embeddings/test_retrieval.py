@@ -44,7 +44,16 @@ def test_own_ranks_by_hand():
     assert (found.recall_at_1, found.recall_at_10) == (pytest.approx(1 / 3), 1)
     assert found.mrr == pytest.approx((1 + 1 / 2 + 1 / 3) / 3)
     assert found.n == 3
-    assert found.interval[0] < found.mrr < found.interval[1]
+    assert found.interval is None
+
+
+def test_below_eight_queries_there_is_no_interval():
+    ranks = np.arange(1, 9)
+    low, high = retrieval_of(ranks).interval
+    assert low < retrieval_of(ranks).mrr < high
+    assert retrieval_of(ranks[:7]).interval is None
+    few = retrieval_of(ranks, n_queries=7)
+    assert few.interval is None and few.mrr == retrieval_of(ranks).mrr, "pairs of seven queries"
 
 
 def test_known_neighbours_are_all_found_whatever_the_block():

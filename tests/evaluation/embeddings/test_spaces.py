@@ -5,12 +5,13 @@ import polars as pl
 import pytest
 
 from astro_assets.corpus.tokenizer import Tokenizer
-from astro_assets.errors import BadModelError, EmptyCorpusError
+from astro_assets.errors import BadModelError, BadSettingError, EmptyCorpusError
 from astro_assets.evaluation.embeddings.baseline import choose_baseline
 from astro_assets.evaluation.embeddings.folder import EmbeddingsFolder
 from astro_assets.evaluation.embeddings.masking import mask_shared
 from astro_assets.evaluation.embeddings.selection import select_embedded, select_train
 from astro_assets.evaluation.embeddings.spaces import build_embeddings
+from astro_assets.evaluation.embeddings.vector_files import VectorFile
 from astro_assets.evaluation.embeddings.vectors import embed
 from astro_assets.progress import NO_PROGRESS
 from tests.evaluation.embeddings.encoders import save_encoder
@@ -148,6 +149,64 @@ def test_from_a_file_of_vectors_only_its_papers_are_compared(models, tmp_path):
     rows = folder.vectors("baseline", "abstracts")
     for paper, row in zip(folder.papers["id"], rows, strict=True):
         assert row.argmax() == ids.index(paper)
+
+
+def given_vectors(path, ids):
+    """A file with row i of the unit matrix for paper i."""
+    np.savez(path, ids=np.array(ids), vectors=np.eye(len(ids)))
+    return path
+
+
+def test_a_file_of_vectors_is_a_space_beside_the_baseline(models, tmp_path):
+    ids = texts(12)["id"].to_list()
+    file = VectorFile.of(given_vectors(tmp_path / "ada <002>.npz", ids[3:]))
+    built = build({"model": models["base"]}, tmp_path / "out", vectors=file)
+    folder = EmbeddingsFolder.open(built.path)
+    assert folder.spaces == ("model", "vectors", "baseline")
+    assert folder.vectors_name == built.facts["vectors"] == "ada <002>"
+    assert (folder.n_figure, folder.about["n_without_vectors"]) == (9, 3)
+    assert folder.about["n_without_baseline"] == 0
+    assert "vectors.npy" in built.files and not [name for name in built.files if "ada" in name]
+    assert [folder.vectors("vectors", k) for k in ("titles", "masked", "train")] == [None] * 3
+    for paper, row in zip(folder.papers["id"], folder.vectors("vectors", "abstracts"), strict=True):
+        assert row.argmax() == ids[3:].index(paper)
+    assert len(folder.vectors("baseline", "train")) == 20, "the baseline stays what it is"
+
+
+def test_of_two_files_of_vectors_only_common_papers_are_compared(models, tmp_path):
+    ids = texts(12)["id"].to_list()
+    baseline = given_vectors(tmp_path / "one.npz", ids[:8])
+    file = VectorFile.of(given_vectors(tmp_path / "two.npz", ids[5:]))
+    one = {"model": models["base"]}
+    built = build(one, tmp_path / "out", baseline=baseline, vectors=file)
+    folder = EmbeddingsFolder.open(built.path)
+    assert set(folder.papers["id"]) == set(ids[5:8])
+    told = [folder.about[name] for name in ("n_without_baseline", "n_without_vectors")]
+    assert told == [4, 5] and folder.n_figure + sum(told) == 12
+    for space, own in (("baseline", ids[:8]), ("vectors", ids[5:])):
+        rows = folder.vectors(space, "abstracts")
+        assert [own[row.argmax()] for row in rows] == folder.papers["id"].to_list()
+
+
+def test_two_files_that_share_no_two_papers_are_a_named_error(models, tmp_path):
+    ids = texts(12)["id"].to_list()
+    baseline = given_vectors(tmp_path / "one.npz", ids[:6])
+    file = VectorFile.of(given_vectors(tmp_path / "two.npz", ids[5:]))
+    with pytest.raises(EmptyCorpusError, match="two and the baseline's file have 1 of the 12"):
+        build(models, tmp_path / "out", baseline=baseline, vectors=file)
+
+
+def test_a_damaged_file_of_vectors_names_its_setting(models, tmp_path):
+    (tmp_path / "v.npz").write_bytes(b"nothing")
+    file = VectorFile.of(tmp_path / "v.npz")
+    with pytest.raises(BadSettingError, match="set ASTRO_VECTORS_FILE otherwise"):
+        build(models, tmp_path / "out", vectors=file)
+
+
+def test_without_a_file_of_vectors_nothing_is_said_of_one(models, tmp_path):
+    built = build({"model": models["base"]}, tmp_path / "out")
+    about = json.loads((built.path / "ids.json").read_text())
+    assert not {"vectors", "n_without_vectors"} & (set(about) | set(built.facts))
 
 
 def test_a_file_with_fewer_than_two_of_the_papers_is_a_named_error(models, tmp_path):

@@ -7,7 +7,11 @@ import pytest
 
 from astro_assets.errors import BadSettingError
 from astro_assets.evaluation.embeddings import vector_files
-from astro_assets.evaluation.embeddings.vector_files import read_vector_file
+from astro_assets.evaluation.embeddings.vector_files import (
+    VECTORS_SETTING,
+    VectorFile,
+    read_vector_file,
+)
 
 IDS = ["0704.0001", "astro-ph/9901001", "0704.0003"]
 
@@ -98,3 +102,37 @@ def test_sizes_are_looked_at_first(tmp_path, monkeypatch):
         read_vector_file(npz(tmp_path), IDS)
     with pytest.raises(BadSettingError, match="bytes"):
         read_vector_file(parquet(tmp_path), IDS)
+
+
+def test_errors_name_the_setting_that_names_the_file(tmp_path):
+    path = npz(tmp_path, vectors=np.eye(2))
+    with pytest.raises(BadSettingError, match="set ASTRO_BASELINE_ENCODER otherwise"):
+        read_vector_file(path, IDS)
+    with pytest.raises(BadSettingError, match="set ASTRO_VECTORS_FILE otherwise"):
+        read_vector_file(path, IDS, setting=VECTORS_SETTING)
+
+
+@pytest.mark.parametrize(
+    ("file", "name"),
+    [
+        ("ada-002.npz", "ada-002"),
+        ("Tuned.PARQUET", "Tuned (file)"),
+        ("baseline.npz", "baseline (file)"),
+        ("<b>x\x1b\u202e</b>  y.npz", "<b>x\ufffd\ufffd< b> y"),
+        ("n" * 200 + ".npz", "n" * 60),
+        (" .npz", "vectors"),
+    ],
+)
+def test_a_space_has_its_files_name_cleaned_and_bounded(tmp_path, file, name):
+    path = tmp_path / file.replace("/", " ")
+    path.write_bytes(b"one")
+    found = VectorFile.of(path)
+    assert (found.path, found.name) == (path, name)
+    path.write_bytes(b"another")
+    assert VectorFile.of(path).digest != found.digest
+
+
+def test_a_file_of_another_kind_is_refused_with_its_setting(tmp_path):
+    (tmp_path / "v.csv").write_text("id,vector")
+    with pytest.raises(BadSettingError, match=r"ASTRO_VECTORS_FILE names .*v\.csv, which is no"):
+        VectorFile.of(tmp_path / "v.csv")

@@ -3,7 +3,8 @@ from typing import Any
 from astro_assets.evaluation.pages.blocks import Block, Table, Words
 from astro_assets.evaluation.pages.sections.retrieval import retrieval_blocks
 from astro_assets.evaluation.pages.sections.similarity import similarity_blocks
-from tests.evaluation.pages.embedding_content import embedding_report
+from tests.evaluation.pages.embedding_content import embedding_report, with_vectors
+from tests.evaluation.pages.reports import reports_from_before
 
 
 def words(blocks: list[Block]) -> str:
@@ -49,6 +50,69 @@ def test_tuned_minus_base_is_one_line_per_task() -> None:
 def test_the_accuracy_of_subfields_has_its_interval() -> None:
     subfield = tables(embedding_report())[4]
     assert "subfield" in subfield.caption and subfield.rows[0][1].small == "38.0 to 46.0"
+    assert subfield.rows[0][2].small == "0.200 to 0.240"
+
+
+def test_subfields_have_a_sentence_for_each_of_their_two_figures() -> None:
+    said = words(retrieval_blocks(embedding_report()))
+    assert said.count("tuned minus base over the same papers") == 2
+    ends = [f"+{end}\u202f%" for end in ("19.0", "15.0", "23.0")]
+    assert f"Nearest ten agree, tuned minus base over the same papers: {ends[0]} (95 %: " in said
+    assert f"{ends[0]} (95 %: {ends[1]} to {ends[2]}) raw, +25.0" in said
+    average = "Mean average precision, tuned minus base over the same papers: +0.190 (95 %: +0.150"
+    assert average in said
+
+
+def test_reports_from_before_have_no_interval_of_the_precision_and_no_such_sentence() -> None:
+    report = embedding_report()
+    for view in (report["retrieval"], report["retrieval"]["centred"]):
+        del view["tuned_minus_base"]["subfield"]
+        for figures in view["subfield"].values():
+            del figures["map_interval"]
+        for figures in view["comments"].values():
+            del figures["n_queries"]
+    subfield = tables(report)[4]
+    assert [cells[2].small for cells in subfield.rows] == [""] * 3
+    assert "over the same papers" not in words(retrieval_blocks(report))
+    assert retrieval_blocks(reports_from_before()["embeddings"])
+
+
+def comments(report: dict[str, Any]) -> Table:
+    (raw,) = [one for one in tables(report) if "comments" in one.caption and not one.folded]
+    return raw
+
+
+def test_below_eight_queries_figures_stand_alone() -> None:
+    """Seven queries; and a report from before, that has intervals over two pairs."""
+    few = "Fewer than 8 queries: too few for an interval, a difference, or a best one."
+    enough = embedding_report()
+    assert few not in words(retrieval_blocks(enough))
+    assert any(cell.kind == "best" for cells in comments(enough).rows for cell in cells)
+    for counts in ({"n_queries": 7, "n_pairs": 12, "interval": None}, {"n_pairs": 2}):
+        report = embedding_report()
+        for view in (report["retrieval"], report["retrieval"]["centred"]):
+            for figures in view["comments"].values():
+                del figures["n_queries"]
+                figures |= counts
+        table = comments(report)
+        cells = [cell for row in table.rows for cell in row]
+        assert not any(cell.kind == "best" for cell in cells)
+        assert not any(cell.small for row in table.rows for cell in row[1:])
+        assert table.rows[0][1].text == "12.0\u202f%" and table.rows[0][2].text == "0.060"
+        assert table.rows[0][-1].text == str(counts["n_pairs"])
+        said = words(retrieval_blocks(report))
+        assert said.count(few) == 1
+        assert said.count("tuned minus base over the same queries") == 2, "of the titles' tasks"
+        others = [one for one in tables(report) if "comments" not in one.caption]
+        assert all(any(c.kind == "best" for r in one.rows for c in r) for one in others)
+
+
+def test_a_file_of_vectors_is_a_space_where_abstracts_are_enough() -> None:
+    for one in tables(with_vectors("a <b>file</b>")):
+        names = [cells[0].text for cells in one.rows]
+        is_asked = not one.folded and ("subfield" in one.caption or "comments" in one.caption)
+        assert ("a <b>file</b>" in names) == is_asked
+        assert not is_asked or names[2] == "a <b>file</b>", "behind the models"
 
 
 def test_cut_abstracts_are_told_where_there_are_any() -> None:

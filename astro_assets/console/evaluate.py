@@ -184,7 +184,9 @@ def show(ended: Ended, console: Console) -> None:
         table.add_row(*(escape(cell) for cell in _cells(card)))
     if measured:
         n = number(measured[0].n_documents, ",d")
-        _print(console, f"[bold]Release {ended.release}[/], {n} held-out abstracts")
+        chance = next((o.card.chance for o in measured if o.card and o.card.chance), None)
+        guessing = f"; questions by chance {percent(chance, '.0%')}" if chance else ""
+        _print(console, f"[bold]Release {ended.release}[/], {n} held-out abstracts{guessing}")
         console.print(table)
     for outcome in ended.outcomes:
         if outcome.error is not None:

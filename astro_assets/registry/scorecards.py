@@ -90,7 +90,10 @@ def _group(papers: Papers, measured: Sequence[_Measured]) -> Group:
     n_retrieval = _of_column(
         (None if card.retrieval_mrr is None else card.n_retrieval for card in cards), is_own
     )
-    shown = (_comparable(card, n_questions, n_retrieval) for card in cards)
+    questions = _of_column(
+        (None if card.accuracy is None else card.questions_digest for card in cards), is_own
+    )
+    shown = (_comparable(card, n_questions, questions, n_retrieval) for card in cards)
     return Group(*papers, tuple(shown), method, n_questions, n_retrieval)
 
 
@@ -111,9 +114,12 @@ def _forgot_of_own(card: Scorecard, base: str | None) -> Scorecard:
     return replace(card, rise_far=None, drift_nats_per_token=None)
 
 
-def _comparable(card: Scorecard, n_questions: int | None, n_retrieval: int | None) -> Scorecard:
+def _comparable(
+    card: Scorecard, n_questions: int | None, questions: str | None, n_retrieval: int | None
+) -> Scorecard:
     """Return a card without the figures of other questions or of other titles than its column's."""
-    if card.n_questions != n_questions:
+    known = {card.questions_digest, questions} - {None}  # reports of older code have none
+    if card.n_questions != n_questions or len(known) > 1:
         card = replace(card, accuracy=None, question_method=None)
     return card if card.n_retrieval == n_retrieval else replace(card, retrieval_mrr=None)
 
@@ -156,6 +162,7 @@ def scorecard(
         question_method=asked,
         chance=_at(knowledge, "chance"),
         n_questions=_at(knowledge, "n_questions"),
+        questions_digest=_at(knowledge, "questions_digest"),
         repeated_4grams=_at(completions, "measures", label, "repeated_4grams"),
         loops=_at(completions, "measures", label, "loops"),
     )
@@ -220,17 +227,20 @@ def _of_releases(store: Store) -> Iterator[tuple[Papers, _Measured]]:
         report = store.current("perplexity_report", folder.name)
         if report is None or "lora_checkpoint" not in report.parents:
             continue
-        reports = _reports_of(store, folder.name, report)
         for label in ("base", "tuned", "champion"):
             papers = _papers(folder.name, report.facts["report"], label)
             if papers is not None:
+                reports = _reports_of(store, folder.name, report, label)
                 known = known_of(store, folder.name, report, label)
                 yield papers, _Measured(reports, label, known)
 
 
-def _reports_of(store: Store, release: str, perplexity: Manifest) -> Reports:
-    """Return the release's reports on the same checkpoint as the perplexity report."""
-    tuned = perplexity.parents["lora_checkpoint"]
+def _reports_of(store: Store, release: str, perplexity: Manifest, label: str) -> Reports:
+    """Return the release's reports on the same model as the perplexity report.
+
+    All are on one checkpoint; for ``champion`` they must be beside one champion too.
+    """
+    tuned, champion = perplexity.parents["lora_checkpoint"], perplexity.parameters.get("champion")
     found = {"perplexity": perplexity.facts["report"]}
     embeddings = store.current("embeddings", release)
     for part in ("similarity", "completions", "knowledge"):
@@ -241,7 +251,8 @@ def _reports_of(store: Store, release: str, perplexity: Manifest) -> Reports:
         if part == "similarity" and embeddings is not None:
             is_of_these = made.parents.get("embeddings") == embeddings.fingerprint
             of = embeddings if is_of_these else made
-        if of.parents.get("lora_checkpoint") == tuned:
+        is_of_it = label != "champion" or of.parameters.get("champion") == champion
+        if is_of_it and of.parents.get("lora_checkpoint") == tuned:
             found[part] = made.facts["report"]
     return found
 

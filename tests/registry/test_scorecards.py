@@ -116,6 +116,20 @@ def test_a_report_on_another_checkpoint_is_not_this_model_s(store: Store) -> Non
     assert {card.accuracy for card in cards(store).values()} == {None}
 
 
+def test_a_report_beside_another_champion_is_not_this_champion_s(store: Store) -> None:
+    """One report was made again, after the champion had changed."""
+    released(store, with_champion())
+    told = knowledge(base=0.3, tuned=0.4, champion=0.9)
+    parents = {"base_model": BASE, "lora_checkpoint": TUNED}
+    for content, champion, expected in (("8", CHAMPION, 0.9), ("9", "d" * 64, None)):
+        keep(
+            store, "knowledge_report", content * 64, parents=parents, facts={"report": told},
+            parameters={"champion": champion},
+        )  # fmt: skip
+        found = cards(store)
+        assert (found["champion"].accuracy, found["tuned"].accuracy) == (expected, 0.4)
+
+
 def test_reports_of_older_code_are_shown_as_far_as_they_go(store: Store) -> None:
     old = {"models": {"base": scores(2.0), "tuned": scores(1.5), "champion": None}}
     del old["models"]["base"]["astro"]["per_document"]["interval"]
@@ -209,6 +223,20 @@ def test_figures_of_other_questions_or_titles_do_not_stand_in_the_column(store: 
     found = {card.name: (card.accuracy, card.retrieval_mrr) for card in group.cards}
     assert found["org/m"] == (None, None) and found["astrollama 4"] == (0.4, 0.3)
     assert {card.n_questions for card in group.cards} == {60, 152}
+
+
+def test_as_many_questions_that_are_others_do_not_stand_in_the_column(store: Store) -> None:
+    report = perplexity(base=scores(2.0), tuned=scores(1.5), champion=None)
+    own = knowledge(base=0.3, tuned=0.4) | {"questions_digest": "mine"}
+    released(store, report, knowledge_report=own)
+    for digest, asked in (("l", "mine"), ("m", "bundled"), ("n", None)):
+        told = knowledge(model=0.9) | ({"questions_digest": asked} if asked else {})
+        measured(store, digest, "perplexity", perplexity(model=scores(1.0)))
+        measured(store, digest, "knowledge", told)
+    (group,) = leaderboard(store)
+    found = {card.name: card.accuracy for card in group.cards}
+    assert (found["org/l"], found["org/m"], found["astrollama 4"]) == (0.9, None, 0.4)
+    assert found["org/n"] == 0.9, "a report of older code says how many they were, and no more"
 
 
 def test_without_a_release_s_own_what_most_have_is_the_column(store: Store) -> None:

@@ -38,11 +38,16 @@ def perplexity_report(context: dg.AssetExecutionContext) -> dg.MaterializeResult
 
     workspace, release = workspace_of(context), context.partition_key
     tuned, opponent = workspace.store.require("lora_checkpoint", release), _opponent_of(context)
+    is_foreign = opponent and opponent.base_digest != tuned.parents["base_model"]
     read_until = opponent.release if opponent else None
     cut = Cut("champion", Month.parse(read_until)) if read_until else None
     return _reported(
         context,
-        partial(build_perplexity_report, train_share_read=min(tuned.facts["n_epochs"], 1.0)),
+        partial(
+            build_perplexity_report,
+            train_share_read=min(tuned.facts["n_epochs"], 1.0),
+            foreign=["champion"] if is_foreign else [],
+        ),
         perplexity_inputs(workspace.store, release, workspace.settings, cut=cut),
         opponent,
     )

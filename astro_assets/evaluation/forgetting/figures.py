@@ -7,7 +7,7 @@ much a promotion allows (registry).
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -32,11 +32,15 @@ class RingScores:
     (another tokenizer on token ids that were sampled) is absent."""
 
 
-def forgetting_figures(rings: Mapping[str, RingScores]) -> dict[str, Any]:
+def forgetting_figures(
+    rings: Mapping[str, RingScores], *, foreign: Collection[str] = ()
+) -> dict[str, Any]:
     """Return the report's object ``forgetting``.
 
     Args:
         rings: Name (``rings.RING_WORDS``) -> scores. Rings without a model or a token are left out.
+        foreign: Labels of models that were tuned from another base than ``base``: what they lost
+            of it says nothing of them.
 
     Returns:
         ``rings``: per name ``what``, ``n_documents``, ``n_tokens`` (the first model's),
@@ -44,12 +48,12 @@ def forgetting_figures(rings: Mapping[str, RingScores]) -> dict[str, Any]:
         ``champion_minus_base``: nats per token with its 95 % interval, bootstrap over documents,
         and the same as ``rise``, the share by which perplexity rose (exp(nats) - 1). Fewer than
         ``MIN_DOCUMENTS`` documents have no ends, and there is None where either model was not
-        measured or reads other tokens than the base.
+        measured, reads other tokens than the base, or is foreign to it.
         ``rise_far``: the tuned model's on far abstracts. ``drift_nats_per_token``: its own on text
         sampled from the base, an estimate of KL(base || tuned) per token. These two are what a
         promotion reads.
     """
-    figures = {name: _ring(ring) for name, ring in rings.items() if _is_measured(ring)}
+    figures = {name: _ring(ring, foreign) for name, ring in rings.items() if _is_measured(ring)}
     far, own = (_difference_of(figures, name) for name in _PROMOTION_READS)
     return {
         "rings": figures,
@@ -67,7 +71,7 @@ def _difference_of(figures: Mapping[str, Any], name: str) -> dict[str, Any] | No
     return found
 
 
-def _ring(ring: RingScores) -> dict[str, Any]:
+def _ring(ring: RingScores, foreign: Collection[str]) -> dict[str, Any]:
     summaries = {label: scores.summary() for label, scores in ring.models.items()}
     first = next(iter(summaries.values()))
     return {
@@ -78,7 +82,9 @@ def _ring(ring: RingScores) -> dict[str, Any]:
             for label, summary in summaries.items()
         },
         "tuned_minus_base": _minus_base("tuned", ring.models),
-        "champion_minus_base": _minus_base("champion", ring.models),
+        "champion_minus_base": None
+        if "champion" in foreign
+        else _minus_base("champion", ring.models),
     }
 
 

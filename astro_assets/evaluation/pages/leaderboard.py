@@ -60,6 +60,8 @@ class Scorecard:
     question_method: str | None = None
     chance: float | None = None
     n_questions: int | None = None
+    questions_digest: str | None = None
+    """sha256 of the questions and of the examples before them."""
     repeated_4grams: float | None = None
     """Share of word 4-grams in its completions that repeat."""
     loops: float | None = None

@@ -7,7 +7,7 @@ What does not belong here: running models (``model_scores``) and writing files (
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from astro_assets.evaluation.forgetting.figures import RingScores, forgetting_figures
@@ -35,13 +35,21 @@ Scores = Mapping[str, ModelScores]
 """Model label -> what it scores."""
 
 
-def compare(scores: Scores, sets: Sets, *, train_share_read: float | None = None) -> dict[str, Any]:
+def compare(
+    scores: Scores,
+    sets: Sets,
+    *,
+    train_share_read: float | None = None,
+    foreign: Collection[str] = (),
+) -> dict[str, Any]:
     """Return the figures of all models and their differences, as ``report.json`` has them.
 
     Args:
         scores: Per model.
         sets: What they are of.
         train_share_read: Share of the train side that the training has read; None: not known.
+        foreign: Labels of models that were tuned from another base than ``base``: they have no
+            gain over it, and forgot nothing of it.
     """
     documents = {field: Drawn.documents(_documents(scores, field)) for field in FIELDS}
     blocks = {name: _drawn_blocks(scores, name) for name in (*FIELDS, TRAIN_BLOCKS)}
@@ -62,8 +70,8 @@ def compare(scores: Scores, sets: Sets, *, train_share_read: float | None = None
         "with_near_copies": _figures_of(_with_near_copies(scores, sets.kept_in)),
         "near_copies_kept_in": sets.kept_in and sets.kept_in.n_copies,
         "near_copies_alone": _figures_of(_documents(scores, NEAR_COPIES)),
-        "forward": _forward(scores, sets),
-        "forgetting": _forgetting(scores),
+        "forward": _forward(scores, sets, foreign),
+        "forgetting": _forgetting(scores, foreign),
     }
 
 
@@ -173,17 +181,23 @@ def _figures_of(found: Mapping[str, DocumentScores]) -> dict[str, Any] | None:
     return {label: _document_figures(own, drawn, label) for label, own in found.items()}
 
 
-def _forgetting(scores: Scores) -> dict[str, Any]:
+def _forgetting(scores: Scores, foreign: Collection[str]) -> dict[str, Any]:
     found = {name: _documents(scores, name) for name in RING_WORDS}
     return forgetting_figures(
-        {name: RingScores(RING_WORDS[name], own) for name, own in found.items() if own}
+        {name: RingScores(RING_WORDS[name], own) for name, own in found.items() if own},
+        foreign=foreign,
     )
 
 
-def _forward(scores: Scores, sets: Sets) -> dict[str, Any] | None:
-    """Return the later papers beside their model's contemporaries among the test papers."""
+def _forward(scores: Scores, sets: Sets, foreign: Collection[str]) -> dict[str, Any] | None:
+    """Return the later papers beside their model's contemporaries among the test papers.
+
+    A model of another base has no base beside it: what it gains over that is not measured here.
+    """
     if sets.later is None:
         return None
+    if sets.later.label in foreign:
+        scores = {label: own for label, own in scores.items() if label != "base"}
     contemporary, since = contemporaries_among(sets.fields["astro"].months, sets.later.cut)
     return forward_figures(
         sets.later,

@@ -136,7 +136,11 @@ def contemporaries_among(months: Sequence[str], cut: Month) -> tuple[list[int], 
 
 
 def forward_notes(
-    labels: Collection[str], later: LaterPapers | None, figures: Mapping[str, Any] | None
+    labels: Collection[str],
+    later: LaterPapers | None,
+    figures: Mapping[str, Any] | None,
+    *,
+    foreign: Collection[str] = (),
 ) -> list[str]:
     """Return what could not be told forward in time, and why; each begins with ``ABOUT_FORWARD``.
 
@@ -144,9 +148,12 @@ def forward_notes(
         labels: The models of the report.
         later: What was asked for.
         figures: What ``forward_figures`` made of it.
+        foreign: Models that were tuned from another base than the report's.
     """
     told = None
-    if figures is not None:
+    if figures is not None and figures["label"] in foreign:
+        told = f"no gain, for the {figures['label']} was tuned from another base"
+    elif figures is not None:
         if "base" not in labels:
             told = f"no gain, for no base stands beside the {figures['label']}"
     elif later is not None:

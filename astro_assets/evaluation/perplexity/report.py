@@ -52,6 +52,7 @@ def build_perplexity_report(  # noqa: PLR0913 (what is measured, and on what)
     later: LaterPapers | None = None,
     prose: Sample | None = None,
     train_share_read: float | None = None,
+    foreign: Collection[str] = (),
 ) -> Built:
     """Measure all models on the same held-out papers and write the report.
 
@@ -72,6 +73,7 @@ def build_perplexity_report(  # noqa: PLR0913 (what is measured, and on what)
         prose: The user's texts outside astronomy.
         train_share_read: Share of the train side that the training has read, 0 to 1; None: not
             known. The blocks of ``astro_train`` are spread over all of that side.
+        foreign: Labels of models that were tuned from another base than ``base``.
 
     Raises:
         EmptyCorpusError: a field has no test paper.
@@ -95,7 +97,7 @@ def build_perplexity_report(  # noqa: PLR0913 (what is measured, and on what)
         max_tokens=min(max_tokens, OTHER_TOKENS),
         progress=progress,
     )
-    compared = compare(scores, sets, train_share_read=train_share_read)
+    compared = compare(scores, sets, train_share_read=train_share_read, foreign=foreign)
     with atomic.new_folder(out) as folder:
         document_table(sets, scores).write_parquet(folder / "documents.parquet")
         report = write_report(
@@ -107,7 +109,7 @@ def build_perplexity_report(  # noqa: PLR0913 (what is measured, and on what)
                 "general_fields": sets.general,
                 "notes": [
                     *(note for own in scores.values() for note in own.notes),
-                    *forward_notes(ordered, later, compared["forward"]),
+                    *forward_notes(ordered, later, compared["forward"], foreign=foreign),
                 ],
             },
         )

@@ -100,6 +100,9 @@ def test_a_champion_s_own_forgetting_stands_beside_the_tuned_one_s() -> None:
     assert found["rings"]["far"]["tuned_minus_base"] == alone["rings"]["far"]["tuned_minus_base"]
     assert found["rise_far"] == alone["rise_far"]
     assert found["drift_nats_per_token"] == alone["drift_nats_per_token"]
+    foreign = forgetting_figures({"far": far}, foreign=["champion"])
+    assert foreign["rings"]["far"]["champion_minus_base"] is None, "that base is not its own"
+    assert foreign["rings"]["far"]["models"] == found["rings"]["far"]["models"]
     without = {"champion": far.models["champion"], "tuned": far.models["tuned"]}
     ring = forgetting_figures({"far": RingScores("Far.", without)})["rings"]["far"]
     assert ring["champion_minus_base"] is ring["tuned_minus_base"] is None

@@ -245,6 +245,10 @@ def test_what_is_not_told_has_a_reason() -> None:
         (forward_notes(["base", "champion"], None, None), "no release tag"),
         (forward_notes(["base", "champion"], later, None), "no paper here is newer than 2025-11"),
         (forward_notes(["champion"], later, figures), "no base stands beside the champion"),
+        (
+            forward_notes(["base", "champion"], later, figures, foreign=["champion"]),
+            "the champion was tuned from another base",
+        ),
     ):
         (note,) = told
         assert note.startswith("forward in time: ") and words in note

@@ -382,6 +382,21 @@ def test_rings_later_papers_and_prose_are_measured_in_the_same_pass(build, model
         assert nll / n_bytes / math.log(2) == pytest.approx(bits, rel=1e-8)
 
 
+def test_a_champion_of_another_base_gains_and_forgets_nothing_of_this_one(build, models, tmp_path):
+    astro = TEXTS["astro"].with_columns(submission_month=pl.Series(MONTHS))
+    later = LaterPapers(Month(2023, 6), "champion", astro)
+    three = {**models, "champion": models["tuned"]}
+    made = build(three, tmp_path / "report", later=later, foreign=["champion"])
+    report = made.facts["report"]
+    forward, rings = report["forward"], report["forgetting"]["rings"]
+    assert forward["fade"] is None and [one["gain"] for one in forward["months"]] == [None] * 2
+    assert set(forward["months"][0]["bits_per_byte"]) == {"champion"}
+    assert all(ring["champion_minus_base"] is None for ring in rings.values())
+    assert all(ring["models"]["champion"] == ring["models"]["tuned"] for ring in rings.values())
+    assert report["tuned_minus_champion"]["astro"]["nats_per_byte"] == 0
+    assert any("was tuned from another base" in note for note in report["notes"])
+
+
 def test_a_short_context_has_no_packed_blocks_and_says_so(build, tmp_path):
     folder = make_tiny_base(tmp_path)
     config = json.loads((folder / "config.json").read_text())

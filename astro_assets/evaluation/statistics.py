@@ -16,6 +16,10 @@ Z_95 = 1.959963984540054
 """Two-sided 95 % quantile of the normal distribution."""
 N_RESAMPLES = 2_000
 """Bootstrap draws: the ends of a 95 % interval vary by 1.5 % of its width with the seed."""
+LEAST_ITEMS = 8
+"""Fewer give no interval that a decision may rest on: of five or less even differences of one sign
+only could be chance (sign test, 2 / 2^5 = 6 %), and a bootstrap of so few is too narrow. Small test
+worlds still have as many."""
 _INDICES_AT_A_TIME = 1 << 16
 
 Numbers = NDArray[np.floating] | NDArray[np.integer]

@@ -12,9 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from astro_assets.evaluation.completions.measures import Text, tallied
-from astro_assets.evaluation.statistics import drawn_sums, interval_of
+from astro_assets.evaluation.statistics import LEAST_ITEMS, drawn_sums, interval_of
 
-LEAST_ABSTRACTS = 8
+LEAST_ABSTRACTS = LEAST_ITEMS
 """With fewer, an interval would say more of the few than of the writer."""
 COMPARED = ("repeated_4grams", "new_numbers", "rouge_l")
 _SEED = 0

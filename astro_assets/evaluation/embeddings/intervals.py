@@ -8,9 +8,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from astro_assets.evaluation.statistics import Interval, paired_ratio_difference
+from astro_assets.evaluation.statistics import LEAST_ITEMS, Interval, paired_ratio_difference
 
-LEAST_QUERIES = 8
+LEAST_QUERIES = LEAST_ITEMS
 """With fewer, an interval would say more of the few than of the space."""
 _SEED = 20230912
 _N_RESAMPLES = 1_000

@@ -20,7 +20,6 @@ from numpy.typing import NDArray
 from astro_assets.artifacts import fingerprint
 from astro_assets.errors import BadSettingError
 from astro_assets.evaluation.embeddings.folder import Vectors
-from astro_assets.evaluation.pages.text import cleaned
 
 BASELINE_SETTING, VECTORS_SETTING = "ASTRO_BASELINE_ENCODER", "ASTRO_VECTORS_FILE"
 """What names a file of vectors: in the baseline's place, or as a space beside it."""
@@ -57,7 +56,10 @@ class VectorFile:
                 expected="a file whose name ends in .npz or .parquet.",
                 do=f"Set {VECTORS_SETTING} to one, or leave it empty.",
             )
-        name = cleaned(path.stem[:_MAX_NAME], _MAX_NAME) or "vectors"
+        seen = (
+            c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in path.stem[:_MAX_NAME]
+        )
+        name = " ".join("".join(seen).split()) or "vectors"
         if name.casefold() in _TAKEN:
             name = f"{name} (file)"
         return cls(path, name, fingerprint.of_file(path))

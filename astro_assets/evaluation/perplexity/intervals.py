@@ -18,13 +18,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from astro_assets.evaluation.perplexity.scores import BlockScores, DocumentScores
-from astro_assets.evaluation.statistics import Interval, drawn_sums, interval_of
+from astro_assets.evaluation.statistics import LEAST_ITEMS, Interval, drawn_sums, interval_of
 
 SEED = 20_230_912
-MIN_DOCUMENTS = 8
-"""Fewer give no interval that a decision may rest on: of five or less even differences of one sign
-only could be chance (sign test, 2 / 2^5 = 6 %), and a bootstrap of so few is too narrow. Small test
-worlds still have as many."""
+MIN_DOCUMENTS = LEAST_ITEMS
+"""Fewer have figures, and no interval."""
 _MOST_NATS = 700.0
 Ends = tuple[float, float] | tuple[None, None]
 Sums = NDArray[np.float64]
